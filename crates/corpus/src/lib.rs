@@ -1,0 +1,11 @@
+//! Text to documents to tokens.
+
+mod config;
+mod document;
+mod error;
+
+pub use config::{
+    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm, Unit,
+};
+pub use document::{Document, Split};
+pub use error::Error;

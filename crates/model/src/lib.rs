@@ -1,0 +1,1 @@
+//! grulm model.

@@ -1,0 +1,2 @@
+//! Pretrains GRU language models.
+fn main() {}
