@@ -5,7 +5,8 @@ mod document;
 mod error;
 
 pub use config::{
-    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm, Unit,
+    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
+    Unit,
 };
 pub use document::{Document, Split};
 pub use error::Error;

@@ -1,0 +1,47 @@
+//! Declarations of `csrc/bridge.cpp`.
+
+use std::ffi::{CStr, c_char};
+
+use tch::Tensor;
+use torch_sys::C_tensor;
+
+use crate::Error;
+
+unsafe extern "C" {
+    fn grulm_free(message: *mut c_char);
+    pub(crate) fn grulm_fused_adamw(
+        params: *const *mut C_tensor,
+        grads: *const *mut C_tensor,
+        means: *const *mut C_tensor,
+        variances: *const *mut C_tensor,
+        steps: *const *mut C_tensor,
+        count: usize,
+        learning_rate: f64,
+        beta1: f64,
+        beta2: f64,
+        weight_decay: f64,
+        epsilon: f64,
+        grad_scale: *mut C_tensor,
+        found_inf: *mut C_tensor,
+    ) -> *mut c_char;
+    pub(crate) fn grulm_autocast(cuda: bool, enabled: bool, before: *mut bool) -> *mut c_char;
+}
+
+/// Turns the bridge's answer into a result and frees its message.
+pub(crate) fn check(message: *mut c_char) -> Result<(), Error> {
+    if message.is_null() {
+        return Ok(());
+    }
+    // SAFETY: the bridge returns null or a NUL-terminated string that it allocated for us; it is read once and then freed.
+    let text = unsafe {
+        let text = CStr::from_ptr(message).to_string_lossy().into_owned();
+        grulm_free(message);
+        text
+    };
+    Err(Error(text))
+}
+
+/// The bare pointers of `tensors`, which must outlive them.
+pub(crate) fn pointers(tensors: &[Tensor]) -> Vec<*mut C_tensor> {
+    tensors.iter().map(|tensor| tensor.as_ptr().cast_mut()).collect()
+}

@@ -1,0 +1,260 @@
+//! The weights of a model: ordered, named, grouped.
+
+use std::path::{Path, PathBuf};
+
+use safetensors::{SafeTensors, tensor::TensorView};
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, random::Site};
+
+/// One weight.
+#[derive(Debug)]
+pub struct Param {
+    /// PyTorch's name (`encoder.forward.rnns.0.weight_ih_l0`).
+    pub name: String,
+    /// The f32 tensor; requires a gradient.
+    pub tensor: Tensor,
+    /// The layer that it belongs to, counted from the input: 0 is the embedding, 1 the first GRU layer, and so on.
+    pub group: usize,
+    /// Whether weight decay applies: to matrices, not to biases.
+    pub decays: bool,
+}
+
+/// The weights of a model, in the order in which the layers were built.
+///
+/// Only this type, bundles and checkpoints write weights to disk.
+#[derive(Debug)]
+pub struct Params {
+    entries: Vec<Param>,
+    device: Device,
+    site: Site,
+}
+
+impl Params {
+    /// No weights yet. Initial values are functions of `seed` and a weight's name.
+    #[must_use]
+    pub fn new(seed: u64, device: Device) -> Self {
+        Self { entries: Vec::new(), device, site: Site::new(seed).named("initial weights") }
+    }
+
+    /// Adds a weight of uniform numbers in `-bound..bound` and returns a handle to it.
+    pub fn add(&mut self, name: impl Into<String>, shape: &[i64], bound: f64, group: usize) -> Tensor {
+        let name = name.into();
+        let tensor = if bound == 0.0 {
+            Tensor::zeros(shape, (Kind::Float, self.device))
+        } else {
+            self.site.named(&name).uniform_tensor(shape, bound, self.device)
+        };
+        let tensor = tensor.set_requires_grad(true);
+        let handle = tensor.shallow_clone();
+        self.entries.push(Param { name, tensor, group, decays: shape.len() > 1 });
+        handle
+    }
+
+    /// Every weight, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Param> {
+        self.entries.iter()
+    }
+
+    /// Where the weights lie.
+    #[must_use]
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// Number of numbers.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.entries.iter().map(|param| param.tensor.numel()).sum()
+    }
+
+    /// Drops every gradient.
+    pub fn zero_grad(&self) {
+        for param in &self.entries {
+            param.tensor.shallow_clone().zero_grad();
+        }
+    }
+
+    /// Writes the weights as f32 safetensors.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn save(&self, path: &Path) -> Result<(), Error> {
+        let named: Vec<_> = self.entries.iter().map(|param| (param.name.clone(), param.tensor.detach())).collect();
+        save_tensors(path, &named)
+    }
+
+    /// Overwrites the weights with those of a safetensors file.
+    ///
+    /// # Errors
+    /// When the file is not readable, or a name, shape or type differs from the model's; nothing is overwritten then.
+    pub fn load(&self, path: &Path) -> Result<(), Error> {
+        let loaded = load_tensors(path)?;
+        let mismatch = |reason: String| Error::Weights { path: path.to_owned(), reason };
+        let mut matched = Vec::with_capacity(self.entries.len());
+        for param in &self.entries {
+            let Some((_, tensor)) = loaded.iter().find(|(name, _)| *name == param.name) else {
+                return Err(mismatch(format!("`{}` is missing", param.name)));
+            };
+            if tensor.size() != param.tensor.size() || tensor.kind() != param.tensor.kind() {
+                return Err(mismatch(format!(
+                    "`{}` is {:?} {:?}; the model expects {:?} {:?}",
+                    param.name,
+                    tensor.kind(),
+                    tensor.size(),
+                    param.tensor.kind(),
+                    param.tensor.size()
+                )));
+            }
+            matched.push(tensor);
+        }
+        if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.entries.iter().any(|param| param.name == *name)) {
+            return Err(mismatch(format!("`{name}` is not a weight of this model")));
+        }
+        tch::no_grad(|| {
+            for (param, tensor) in self.entries.iter().zip(matched) {
+                param.tensor.shallow_clone().copy_(tensor);
+            }
+        });
+        Ok(())
+    }
+}
+
+impl<'a> IntoIterator for &'a Params {
+    type Item = &'a Param;
+    type IntoIter = std::slice::Iter<'a, Param>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+/// Writes named tensors as safetensors, to a temporary name that is synced and renamed.
+///
+/// # Errors
+/// When the file cannot be written or a tensor's type has no safetensors equivalent.
+pub fn save_tensors(path: &Path, named: &[(String, Tensor)]) -> Result<(), Error> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let bytes = named
+        .iter()
+        .map(|(name, tensor)| Ok((name, bytes_of(tensor)?, shape_of(tensor), dtype_of(tensor, path)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let views = bytes
+        .iter()
+        .map(|(name, data, shape, dtype)| {
+            let view = TensorView::new(*dtype, shape.clone(), data).map_err(|e| not_safetensors(path, &e))?;
+            Ok((name.as_str(), view))
+        })
+        .collect::<Result<Vec<_>, Error>>()?;
+    let temporary = path.with_extension("part");
+    safetensors::serialize_to_file(views, None, &temporary).map_err(|e| not_safetensors(path, &e))?;
+    std::fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(io)?;
+    std::fs::rename(&temporary, path).map_err(io)
+}
+
+/// Reads a safetensors file, in the file's order, onto the CPU.
+///
+/// # Errors
+/// When the file is not readable or not safetensors of a type that the models use (F32, I64).
+pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, Error> {
+    let data = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+    let file = SafeTensors::deserialize(&data).map_err(|e| not_safetensors(path, &e))?;
+    file.iter()
+        .map(|(name, view)| {
+            let kind = match view.dtype() {
+                safetensors::Dtype::F32 => Kind::Float,
+                safetensors::Dtype::I64 => Kind::Int64,
+                other => {
+                    let reason = format!("`{name}` is {other:?}; F32 and I64 are allowed");
+                    return Err(Error::Weights { path: path.to_owned(), reason });
+                }
+            };
+            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
+            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
+                .map_err(|e| Error::Weights { path: path.to_owned(), reason: format!("`{name}`: {e}") })?;
+            Ok((name.to_owned(), tensor))
+        })
+        .collect()
+}
+
+fn not_safetensors(path: &Path, error: &safetensors::SafeTensorError) -> Error {
+    Error::Weights { path: PathBuf::from(path), reason: format!("not a whole safetensors file: {error}") }
+}
+
+fn shape_of(tensor: &Tensor) -> Vec<usize> {
+    tensor.size().iter().map(|&n| n.unsigned_abs() as usize).collect()
+}
+
+fn dtype_of(tensor: &Tensor, path: &Path) -> Result<safetensors::Dtype, Error> {
+    match tensor.kind() {
+        Kind::Float => Ok(safetensors::Dtype::F32),
+        Kind::Int64 => Ok(safetensors::Dtype::I64),
+        other => Err(Error::Weights { path: path.to_owned(), reason: format!("{other:?} tensors are not saved") }),
+    }
+}
+
+fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>, Error> {
+    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let size = tensor.kind().elt_size_in_bytes();
+    let mut bytes = vec![0u8; tensor.numel() * size];
+    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Params {
+        let mut params = Params::new(1, Device::Cpu);
+        params.add("a.weight", &[3, 4], 0.1, 0);
+        params.add("a.bias", &[3], 0.0, 0);
+        params
+    }
+
+    #[test]
+    fn saved_weights_load_bit_for_bit() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let params = sample();
+        params.save(&path).unwrap();
+        let other = Params { site: Site::new(9), ..sample() };
+        tch::no_grad(|| other.entries[0].tensor.shallow_clone().zero_());
+        other.load(&path).unwrap();
+        for (a, b) in params.iter().zip(&other) {
+            assert!(a.tensor.equal(&b.tensor), "{}", a.name);
+        }
+    }
+
+    #[test]
+    fn files_that_do_not_fit_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("model.safetensors");
+        let check = |tensors: &[(&str, Tensor)], expect: &str| {
+            let named: Vec<_> = tensors.iter().map(|(name, t)| ((*name).to_owned(), t.shallow_clone())).collect();
+            save_tensors(&path, &named).unwrap();
+            let message = sample().load(&path).unwrap_err().to_string();
+            assert!(message.contains(expect) && message.contains("model.safetensors"), "{message}");
+        };
+        let zeros = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+        check(&[("a.weight", zeros(&[3, 4]))], "`a.bias` is missing");
+        check(&[("a.weight", zeros(&[3, 5])), ("a.bias", zeros(&[3]))], "[3, 5]");
+        let all = [("a.weight", zeros(&[3, 4])), ("a.bias", zeros(&[3])), ("b", zeros(&[1]))];
+        check(&all, "`b` is not a weight");
+        for cut in [0, 4, 20, 60] {
+            let whole = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &whole[..cut]).unwrap();
+            assert!(sample().load(&path).unwrap_err().to_string().contains("safetensors"));
+            std::fs::write(&path, &whole).unwrap();
+        }
+    }
+
+    #[test]
+    fn initial_weights_depend_on_seed_and_name_alone() {
+        let (a, b) = (sample(), sample());
+        assert!(a.entries[0].tensor.equal(&b.entries[0].tensor));
+        let mut other = Params::new(1, Device::Cpu);
+        other.add("b.weight", &[3, 4], 0.1, 0);
+        assert!(!a.entries[0].tensor.equal(&other.entries[0].tensor));
+    }
+}

@@ -1,0 +1,110 @@
+//! Randomness without a generator's state: every draw is a function of where it is needed.
+
+use tch::{Device, Kind, Tensor};
+
+/// The place of a draw: a hash of everything that it depends on (seed, stage, step, layer, purpose).
+///
+/// The number at index `i` is `SplitMix64` (Steele et al., OOPSLA 2014) at counter `i`, keyed by the site. Equal sites
+/// give equal numbers on every device and with any number of threads, so that a resumed run repeats them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Site(u64);
+
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+fn mix(mut x: u64) -> u64 {
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+impl Site {
+    /// The root of all sites of a run.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(mix(seed.wrapping_add(GOLDEN)))
+    }
+
+    /// The site below this one that `key` names.
+    #[must_use]
+    pub fn at(self, key: u64) -> Self {
+        Self(mix(self.0.wrapping_mul(GOLDEN) ^ mix(key.wrapping_add(GOLDEN))))
+    }
+
+    /// The site below this one that `name` names.
+    #[must_use]
+    pub fn named(self, name: &str) -> Self {
+        name.bytes().fold(self.at(name.len() as u64), |site, byte| site.at(u64::from(byte)))
+    }
+
+    /// 64 random bits.
+    #[must_use]
+    pub fn bits(self, index: u64) -> u64 {
+        mix(self.0.wrapping_add(index.wrapping_add(1).wrapping_mul(GOLDEN)))
+    }
+
+    /// A number in `0..1`, uniform.
+    #[must_use]
+    pub fn uniform(self, index: u64) -> f64 {
+        (self.bits(index) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
+    }
+
+    /// Uniform numbers in `-bound..bound`, f32.
+    #[must_use]
+    pub fn uniform_tensor(self, shape: &[i64], bound: f64, device: Device) -> Tensor {
+        let count = shape.iter().product::<i64>().unsigned_abs();
+        let values: Vec<f32> = (0..count).map(|i| ((self.uniform(i) * 2.0 - 1.0) * bound) as f32).collect();
+        Tensor::from_slice(&values).view(shape).to_device(device)
+    }
+
+    /// A dropout mask: `1 / (1 - p)` where a unit is kept, which happens with probability `1 - p`, and else 0; f32.
+    #[must_use]
+    pub fn dropout_mask(self, shape: &[i64], p: f64, device: Device) -> Tensor {
+        let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
+        // A fourth of a 64-bit hash decides each unit: p is met to 1/65536.
+        let threshold = (p * 65536.0).round() as u64;
+        let scale = (1.0 / (1.0 - p)) as f32;
+        let mut values = vec![0f32; count];
+        for (index, quad) in values.chunks_mut(4).enumerate() {
+            let bits = self.bits(index as u64);
+            for (lane, value) in quad.iter_mut().enumerate() {
+                let kept = (bits >> (16 * lane)) & 0xffff >= threshold;
+                *value = if kept { scale } else { 0.0 };
+            }
+        }
+        Tensor::from_slice(&values).view(shape).to_kind(Kind::Float).to_device(device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sites_differ_in_every_part_of_their_path() {
+        let root = Site::new(7);
+        let sites = [root, Site::new(8), root.at(0), root.at(1), root.at(0).at(0), root.named("a"), root.named("b")];
+        for (i, a) in sites.iter().enumerate() {
+            for b in &sites[..i] {
+                assert_ne!(a.bits(0), b.bits(0));
+            }
+        }
+    }
+
+    #[test]
+    fn masks_keep_the_share_and_the_mean() {
+        for p in [0.0, 0.1, 0.5, 0.9] {
+            let mask = Site::new(1).dropout_mask(&[100, 1001], p, Device::Cpu);
+            let kept = mask.gt(0.0).to_kind(Kind::Float).mean(Kind::Float).double_value(&[]);
+            assert!((kept - (1.0 - p)).abs() < 0.01, "{p}: {kept}");
+            assert!((mask.mean(Kind::Float).double_value(&[]) - 1.0).abs() < 0.04);
+        }
+    }
+
+    #[test]
+    fn uniform_numbers_fill_their_range() {
+        let values = Site::new(3).uniform_tensor(&[10_000], 0.5, Device::Cpu);
+        assert!(values.abs().max().double_value(&[]) <= 0.5);
+        assert!(values.mean(Kind::Float).double_value(&[]).abs() < 0.01);
+        assert!((values.std(true).double_value(&[]) - 0.5 / 3f64.sqrt()).abs() < 0.01);
+    }
+}

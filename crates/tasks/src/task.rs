@@ -1,0 +1,103 @@
+//! What the training loop knows of the things that it trains.
+
+use std::path::Path;
+
+use grulm_model::{Params, Site};
+use serde::{Deserialize, Serialize};
+use tch::Tensor;
+
+use crate::{Error, bundle::Provenance};
+
+/// Names one forward and backward pass; all of its randomness and its batch are functions of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Step {
+    /// The run's seed.
+    pub seed: u64,
+    /// The stage of the run (pretraining has one, fine-tuning several).
+    pub stage: u64,
+    /// The update, counted from zero.
+    pub step: u64,
+    /// The micro-batch of this update, counted from zero.
+    pub micro: u64,
+    /// Micro-batches an update.
+    pub accumulate: u64,
+}
+
+impl Step {
+    /// Where the randomness of this pass comes from.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        Site::new(self.seed).at(self.stage).at(self.step).at(self.micro)
+    }
+
+    /// The batch that this pass draws, counted over the whole stage.
+    #[must_use]
+    pub fn batch(&self) -> u64 {
+        self.step * self.accumulate + self.micro
+    }
+}
+
+/// The loss of one pass.
+#[derive(Debug)]
+pub struct Loss {
+    /// Summed over the predictions, in nats: 0-dim f32, with its graph.
+    pub sum: Tensor,
+    /// Number of predictions.
+    pub count: u64,
+}
+
+/// Figures of an evaluation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scores {
+    /// What chooses the best checkpoint: lower is better.
+    pub criterion: f64,
+    /// Named figures in the order of reports, the keys of `evaluate --json`.
+    pub figures: Vec<(String, f64)>,
+}
+
+impl Scores {
+    /// The figure of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.figures.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+    }
+}
+
+/// Something that can be trained.
+pub trait Task {
+    /// Its weights.
+    fn params(&self) -> &Params;
+
+    /// Draws the batch that `step` names and computes its loss.
+    ///
+    /// # Errors
+    /// When libtorch refuses, out of memory included.
+    fn step(&mut self, step: Step) -> Result<Loss, Error>;
+
+    /// Updates an epoch, with `accumulate` micro-batches an update.
+    fn steps_per_epoch(&self, accumulate: u64) -> u64;
+
+    /// The named figures (`perplexity`, `bits_per_byte`) that a mean training loss, in nats, amounts to.
+    fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)>;
+
+    /// Scores the validation data; `None` where there is none.
+    ///
+    /// # Errors
+    /// When libtorch refuses.
+    fn evaluate(&mut self) -> Result<Option<Scores>, Error>;
+
+    /// What must go into a checkpoint beside the weights (the carried state), by name.
+    fn state(&self) -> Vec<(String, Tensor)>;
+
+    /// Takes up a state that [`Task::state`] gave.
+    ///
+    /// # Errors
+    /// When names or shapes differ from this task's.
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error>;
+
+    /// Writes the inference half (weights, sizes, tokenizer, cleaning) to a folder that exists.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error>;
+}
