@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 fn main() {
-    println!("cargo:rerun-if-changed=csrc/bridge.cpp");
+    println!("cargo:rerun-if-changed=csrc");
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         panic!("torch-sys did not say where libtorch is; run scripts/libtorch.sh, or set LIBTORCH");
     };
@@ -19,7 +19,7 @@ fn main() {
         .flag(&include)
         .flag("-isystem")
         .flag(include.join("torch/csrc/api/include"))
-        .file("csrc/bridge.cpp")
+        .files(["csrc/bridge.cpp", "csrc/gru.cpp"])
         .compile("grulm_bridge");
     println!("cargo:rustc-link-search=native={}", lib.display());
     println!("cargo:rustc-link-lib=torch_cpu");

@@ -1,32 +1,16 @@
 // What tch lacks, as plain C functions. Tensors cross as `at::Tensor*`, which is what `tch::Tensor::as_ptr` gives.
 // No exception leaves this file: every function returns null, or a message that the caller frees with `grulm_free`.
 
+#include "bridge.h"
+
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_fused_adamw.h>
-#include <c10/util/Exception.h>
 
 #include <cstdlib>
-#include <cstring>
-#include <exception>
-#include <optional>
 #include <vector>
 
 namespace {
-
-template <typename F>
-char* guarded(F&& body) {
-  try {
-    body();
-    return nullptr;
-  } catch (const c10::Error& e) {
-    return strdup(e.what_without_backtrace());
-  } catch (const std::exception& e) {
-    return strdup(e.what());
-  } catch (...) {
-    return strdup("an exception of unknown type");
-  }
-}
 
 std::vector<at::Tensor> gather(at::Tensor* const* tensors, size_t count) {
   std::vector<at::Tensor> out;
@@ -47,7 +31,7 @@ char* grulm_fused_adamw(at::Tensor* const* params, at::Tensor* const* grads, at:
                         at::Tensor* const* variances, at::Tensor* const* steps, size_t count, double learning_rate,
                         double beta1, double beta2, double weight_decay, double epsilon, at::Tensor* grad_scale,
                         at::Tensor* found_inf) {
-  return guarded([&] {
+  return grulm::guarded([&] {
     auto p = gather(params, count), g = gather(grads, count), m = gather(means, count), v = gather(variances, count);
     auto s = gather(steps, count);
     at::_fused_adamw_(p, g, m, v, /*max_exp_avg_sqs=*/{}, s, learning_rate, beta1, beta2, weight_decay, epsilon,
@@ -57,7 +41,7 @@ char* grulm_fused_adamw(at::Tensor* const* params, at::Tensor* const* grads, at:
 
 // Switches bf16 autocast on or off for a kind of device on this thread, and drops the casts that it had cached.
 char* grulm_autocast(bool cuda, bool enabled, bool* before) {
-  return guarded([&] {
+  return grulm::guarded([&] {
     const auto device = cuda ? at::kCUDA : at::kCPU;
     *before = at::autocast::is_autocast_enabled(device);
     at::autocast::set_autocast_dtype(device, at::kBFloat16);

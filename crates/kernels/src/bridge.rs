@@ -24,6 +24,17 @@ unsafe extern "C" {
         grad_scale: *mut C_tensor,
         found_inf: *mut C_tensor,
     ) -> *mut c_char;
+    pub(crate) fn grulm_gru(
+        x: *const C_tensor,
+        h0: *const C_tensor,
+        weight_ih: *const C_tensor,
+        weight_hh: *const C_tensor,
+        bias_ih: *const C_tensor,
+        bias_hh: *const C_tensor,
+        bf16: bool,
+        y: *mut *mut C_tensor,
+        last: *mut *mut C_tensor,
+    ) -> *mut c_char;
     pub(crate) fn grulm_autocast(cuda: bool, enabled: bool, before: *mut bool) -> *mut c_char;
 }
 

@@ -1,8 +1,8 @@
 //! The GRU layer: the one place through which `model` reaches it.
 
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
-use crate::Precision;
+use crate::{Error, Precision, bridge};
 
 /// The weights of one layer and direction, as in `torch.nn.GRU`: gates in the order r, z, n, the reset gate applied
 /// after the recurrent product.
@@ -25,19 +25,47 @@ pub struct GruWeights<'a> {
 ///
 /// # Errors
 /// When the shapes do not fit.
-pub fn gru(
-    x: &Tensor,
-    h: &Tensor,
-    weights: &GruWeights<'_>,
-    precision: Precision,
-) -> Result<(Tensor, Tensor), tch::TchError> {
+pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precision) -> Result<(Tensor, Tensor), Error> {
+    check_shapes(x, h, weights)?;
     let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
-    // Cast once a sequence: autocast caches the casts of leaves only, and dropped-out weights are none.
-    let recurrent = match precision {
-        Precision::Bf16 => weight_hh.to_kind(Kind::BFloat16),
-        Precision::Fp32 => weight_hh.shallow_clone(),
+    if x.device().is_cuda() {
+        let weights = [weight_ih, weight_hh, bias_ih, bias_hh];
+        let (y, last) = x
+            .f_gru(&h.unsqueeze(0), &weights, true, 1, 0.0, false, false, false)
+            .map_err(|error| Error(error.to_string()))?;
+        return Ok((y, last.squeeze_dim(0)));
+    }
+    let (mut y, mut last) = (std::ptr::null_mut(), std::ptr::null_mut());
+    // SAFETY: the operands are live tensors borrowed for this call; on success the bridge stores two new tensors, which
+    // we own from then on.
+    unsafe {
+        bridge::check(bridge::grulm_gru(
+            x.as_ptr(),
+            h.as_ptr(),
+            weight_ih.as_ptr(),
+            weight_hh.as_ptr(),
+            bias_ih.as_ptr(),
+            bias_hh.as_ptr(),
+            precision == Precision::Bf16,
+            &raw mut y,
+            &raw mut last,
+        ))?;
+        Ok((Tensor::from_ptr(y), Tensor::from_ptr(last)))
+    }
+}
+
+/// The bridge narrows and views without looking, so the shapes are checked here.
+fn check_shapes(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>) -> Result<(), Error> {
+    let (x, h) = (x.size(), h.size());
+    let (&[time, batch, input], &[rows, hidden]) = (x.as_slice(), h.as_slice()) else {
+        return Err(Error(format!("gru: input {x:?} and state {h:?}; expected [T, B, I] and [B, H]")));
     };
-    let (y, last) =
-        x.f_gru(&h.unsqueeze(0), &[weight_ih, &recurrent, bias_ih, bias_hh], true, 1, 0.0, false, false, false)?;
-    Ok((y, last.squeeze_dim(0)))
+    let expected = [vec![3 * hidden, input], vec![3 * hidden, hidden], vec![3 * hidden], vec![3 * hidden]];
+    let found = [weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh].map(Tensor::size);
+    if time == 0 || rows != batch || found != expected {
+        return Err(Error(format!(
+            "gru: input {x:?}, state {h:?} and weights {found:?} do not fit; expected {expected:?}"
+        )));
+    }
+    Ok(())
 }

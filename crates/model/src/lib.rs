@@ -1,9 +1,34 @@
 //! The GRU language model and the parts that heads are built from.
+//!
+//! ```
+//! use grulm_kernels::Precision;
+//! use grulm_model::{LanguageModel, ModelConfig, Reading};
+//! use tch::{Device, Tensor};
+//!
+//! let config = ModelConfig { embedding: 8, hidden: 16, layers: 2, ..ModelConfig::default() };
+//! let model = LanguageModel::new(&config, 100, 1, Device::Cpu)?;
+//! let carry = model.encoder().zero_carry(Reading::Forward, 1, Device::Cpu)?;
+//! let tokens = Tensor::from_slice(&[5i64, 17, 42]).view([3, 1]); // [T, B]
+//! let (logits, _carry) = model.logits(Reading::Forward, &tokens, &carry, Precision::Fp32)?;
+//! assert_eq!(logits.size(), [3, 1, 100]); // [T, B, V]
+//! # Ok::<(), grulm_model::Error>(())
+//! ```
 
+mod config;
+mod decoder;
+mod dropout;
+mod encoder;
 mod error;
+mod gru;
+mod language_model;
 mod params;
 mod random;
 
+pub use config::{Direction, DropoutConfig, ModelConfig, Reading};
+pub use decoder::Decoder;
+pub use dropout::Noise;
+pub use encoder::{Carry, Encoder};
 pub use error::Error;
+pub use language_model::{LanguageModel, SHAPE_FILE, Shape, WEIGHTS_FILE};
 pub use params::{Param, Params, load_tensors, save_tensors};
 pub use random::Site;

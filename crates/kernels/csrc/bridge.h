@@ -1,0 +1,26 @@
+// What the files of the bridge share.
+#pragma once
+
+#include <c10/util/Exception.h>
+
+#include <cstring>
+#include <exception>
+
+namespace grulm {
+
+// Runs `body`; null, or the message of what it threw. No exception may leave an `extern "C"` function.
+template <typename F>
+char* guarded(F&& body) {
+  try {
+    body();
+    return nullptr;
+  } catch (const c10::Error& e) {
+    return strdup(e.what_without_backtrace());
+  } catch (const std::exception& e) {
+    return strdup(e.what());
+  } catch (...) {
+    return strdup("an exception of unknown type");
+  }
+}
+
+}  // namespace grulm

@@ -1,0 +1,61 @@
+//! The softmax over the vocabulary.
+
+use tch::Tensor;
+
+use crate::{Error, ModelConfig, Params, Reading};
+
+/// An optional projection a direction, then the softmax, tied to the embedding or with weights of its own.
+#[derive(Debug)]
+pub struct Decoder {
+    projections: Vec<(Reading, Tensor, Tensor)>,
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Decoder {
+    /// Adds the weights `decoder.projection.forward.weight`, `decoder.weight` (unless tied to `embedding`), `decoder.bias`.
+    pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64, embedding: &Tensor) -> Self {
+        let group = config.layers + 1;
+        let mut projections = Vec::new();
+        if config.projection {
+            let bound = 1.0 / (config.hidden as f64).sqrt();
+            for &reading in config.direction.readings() {
+                let prefix = format!("decoder.projection.{}", reading.name());
+                let weight = params.add(format!("{prefix}.weight"), &[config.embedding, config.hidden], bound, group);
+                let bias = params.add(format!("{prefix}.bias"), &[config.embedding], 0.0, group);
+                projections.push((reading, weight, bias));
+            }
+        }
+        let weight = if config.tie_weights {
+            embedding.shallow_clone()
+        } else {
+            let width = config.output_width();
+            params.add("decoder.weight", &[vocab_size, width], 1.0 / (width as f64).sqrt(), group)
+        };
+        let bias = params.add("decoder.bias", &[vocab_size], 0.0, group);
+        Self { projections, weight, bias }
+    }
+
+    /// The logits `[N, V]` after states `x` `[N, H]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn logits(&self, reading: Reading, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(grulm_kernels::logits(&self.project(reading, x)?, &self.weight, &self.bias)?)
+    }
+
+    /// The negative log likelihoods, in nats, `[N]`, of `targets` `[N]` after states `x` `[N, H]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn cross_entropy(&self, reading: Reading, x: &Tensor, targets: &Tensor) -> Result<Tensor, Error> {
+        Ok(grulm_kernels::cross_entropy(&self.project(reading, x)?, &self.weight, &self.bias, targets)?)
+    }
+
+    fn project(&self, reading: Reading, x: &Tensor) -> Result<Tensor, Error> {
+        match self.projections.iter().find(|(own, ..)| *own == reading) {
+            Some((_, weight, bias)) => Ok(x.f_linear(weight, Some(bias))?),
+            None => Ok(x.shallow_clone()),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Dropout locked in time.
+
+use tch::Tensor;
+
+use crate::{DropoutConfig, Site};
+
+/// The noise of one training pass: where its masks come from, and the rates. Evaluation has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Noise<'a> {
+    /// The pass.
+    pub site: Site,
+    /// The rates.
+    pub rates: &'a DropoutConfig,
+}
+
+impl Noise<'_> {
+    /// Drops whole units of `x` `[T, B, H]`, the same ones at every time step.
+    pub(crate) fn locked(
+        noise: Option<&Self>,
+        purpose: &str,
+        rate: impl Fn(&DropoutConfig) -> f64,
+        x: Tensor,
+    ) -> Tensor {
+        let Some(Noise { site, rates }) = noise else { return x };
+        let rate = rate(rates);
+        if rate == 0.0 {
+            return x;
+        }
+        let (_, batch, width) = x.size3().unwrap_or((0, 0, 0));
+        let mask = site.named(purpose).dropout_mask(&[1, batch, width], rate, x.device());
+        x * mask
+    }
+}

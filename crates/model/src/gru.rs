@@ -1,0 +1,61 @@
+//! One GRU layer of one direction.
+
+use grulm_kernels::{GruWeights, Precision};
+use tch::Tensor;
+
+use crate::{Error, Params, Site};
+
+/// One GRU layer. Its weights load into a one-layer `torch.nn.GRU`.
+#[derive(Debug)]
+pub(crate) struct GruLayer {
+    weight_ih: Tensor,
+    weight_hh: Tensor,
+    bias_ih: Tensor,
+    bias_hh: Tensor,
+    hidden: i64,
+}
+
+impl GruLayer {
+    /// Adds the weights `{prefix}.weight_ih_l0`, ... of layer group `group`, drawn from U(-1/sqrt(H), 1/sqrt(H)) as
+    /// `torch.nn.GRU` draws them.
+    pub(crate) fn new(params: &mut Params, prefix: &str, (input, hidden): (i64, i64), group: usize) -> Self {
+        let bound = 1.0 / (hidden as f64).sqrt();
+        let mut add = |name: &str, shape: &[i64]| params.add(format!("{prefix}.{name}_l0"), shape, bound, group);
+        Self {
+            weight_ih: add("weight_ih", &[3 * hidden, input]),
+            weight_hh: add("weight_hh", &[3 * hidden, hidden]),
+            bias_ih: add("bias_ih", &[3 * hidden]),
+            bias_hh: add("bias_hh", &[3 * hidden]),
+            hidden,
+        }
+    }
+
+    /// Width of the output.
+    pub(crate) fn hidden(&self) -> i64 {
+        self.hidden
+    }
+
+    /// Runs over `x` `[T, B, I]` from state `h` `[B, H]`; returns `[T, B, H]` and the state after the last step. With
+    /// `weight_dropout`, units of the recurrent matrix are dropped for the whole sequence.
+    pub(crate) fn forward(
+        &self,
+        x: &Tensor,
+        h: &Tensor,
+        weight_dropout: Option<(Site, f64)>,
+        precision: Precision,
+    ) -> Result<(Tensor, Tensor), Error> {
+        let dropped = match weight_dropout {
+            Some((site, rate)) if rate > 0.0 => {
+                &self.weight_hh * site.dropout_mask(&self.weight_hh.size(), rate, x.device())
+            }
+            _ => self.weight_hh.shallow_clone(),
+        };
+        let weights = GruWeights {
+            weight_ih: &self.weight_ih,
+            weight_hh: &dropped,
+            bias_ih: &self.bias_ih,
+            bias_hh: &self.bias_hh,
+        };
+        Ok(grulm_kernels::gru(x, h, &weights, precision)?)
+    }
+}
