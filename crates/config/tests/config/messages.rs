@@ -285,7 +285,8 @@ fn files() {
         format!("{}: line 2 holds the byte 0xe4, which is not UTF-8; allowed: TOML, which is UTF-8", latin1.display());
     assert_eq!(message(&latin1), expect);
 
-    let giant = write("giant.toml", &vec![b'#'; grulm_config::MAX_FILE_SIZE + 1]);
+    // Where the reader stops lies within a character.
+    let giant = write("giant.toml", "\u{e4}".repeat(grulm_config::MAX_FILE_SIZE / 2 + 1).as_bytes());
     assert!(message(&giant).contains("more than 1048576 bytes; allowed: "));
 
     let marked = write("bom.toml", "\u{feff}[run]\r\nseed = 5\r\nx = 1".as_bytes());
