@@ -3,6 +3,7 @@
 mod config;
 mod document;
 mod error;
+mod tokenizer;
 
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
@@ -10,3 +11,4 @@ pub use config::{
 };
 pub use document::{Document, Split};
 pub use error::Error;
+pub use tokenizer::{Special, StreamDecoder, Tokenizer};
