@@ -1,11 +1,23 @@
 //! Text to documents to tokens.
 
 mod config;
+mod digest;
 mod document;
 mod error;
+mod folder;
+mod lanes;
+mod manifest;
+mod report;
+mod shard;
+mod stream;
 
 pub use config::{
-    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm, Unit,
+    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
+    Unit,
 };
 pub use document::{Document, Split};
 pub use error::Error;
+pub use lanes::{Batch, Lanes};
+pub use manifest::{Duplicates, Manifest, Settings, SplitInfo};
+pub use shard::{Shard, ShardInfo, ShardWriter, Width};
+pub use stream::TokenStream;
