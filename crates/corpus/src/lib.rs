@@ -1,8 +1,15 @@
 //! Text to documents to tokens.
 
 mod config;
+mod digest;
 mod document;
 mod error;
+mod folder;
+mod lanes;
+mod manifest;
+mod report;
+mod shard;
+mod stream;
 mod tokenizer;
 
 pub use config::{
@@ -11,4 +18,8 @@ pub use config::{
 };
 pub use document::{Document, Split};
 pub use error::Error;
+pub use lanes::{Batch, Lanes};
+pub use manifest::{Duplicates, Manifest, Settings, SplitInfo};
+pub use shard::{Shard, ShardInfo, ShardWriter, Width};
+pub use stream::TokenStream;
 pub use tokenizer::{Special, StreamDecoder, Tokenizer};

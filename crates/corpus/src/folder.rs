@@ -1,0 +1,209 @@
+//! The corpus folder as a whole: it is built beside its place and put there by a rename.
+//!
+//! `<dir>.part` is the folder under construction, `<dir>.old` the one that is being replaced. A run that is killed leaves the old corpus,
+//! the new one, or both: [`Staging::begin`] puts back an old corpus that was moved aside, and throws away everything else.
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use grulm_config::Invalid;
+
+use crate::{Error, Split};
+
+/// The folder of temporary files inside the folder under construction.
+const WORK: &str = "work";
+
+/// A corpus folder under construction.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    dir: PathBuf,
+    part: PathBuf,
+    old: PathBuf,
+}
+
+impl Staging {
+    /// Finds the places of a corpus folder, and cleans up after a run that was killed.
+    pub(crate) fn begin(dir: &Path) -> Result<Self, Error> {
+        let beside = |suffix: &str| -> Result<PathBuf, Error> {
+            let name = dir.file_name().ok_or_else(|| Invalid::new("corpus.dir", dir, "a folder with a name"))?;
+            let mut name = name.to_owned();
+            name.push(suffix);
+            Ok(dir.with_file_name(name))
+        };
+        let staging = Self { dir: dir.to_owned(), part: beside(".part")?, old: beside(".old")? };
+        for folder in [&staging.dir, &staging.part, &staging.old] {
+            refuse_foreign(folder)?;
+        }
+        if staging.old.exists() && !staging.dir.exists() {
+            fs::rename(&staging.old, &staging.dir).map_err(Error::io(&staging.old))?;
+        }
+        remove(&staging.old)?;
+        remove(&staging.part)?;
+        Ok(staging)
+    }
+
+    /// Creates the folder under construction.
+    pub(crate) fn create(&self) -> Result<(), Error> {
+        fs::create_dir_all(self.work()).map_err(Error::io(self.work()))
+    }
+
+    /// The folder under construction.
+    pub(crate) fn path(&self) -> &Path {
+        &self.part
+    }
+
+    /// The folder for temporary files, which goes when the corpus is complete.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.part.join(WORK)
+    }
+
+    /// Puts the complete folder into its place, and removes the corpus that was there.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        remove(&self.work())?;
+        sync_folder(&self.part)?;
+        if self.dir.exists() {
+            fs::rename(&self.dir, &self.old).map_err(Error::io(&self.dir))?;
+        }
+        fs::rename(&self.part, &self.dir).map_err(Error::io(&self.part))?;
+        if let Some(parent) = self.dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_folder(parent)?;
+        }
+        remove(&self.old)
+    }
+}
+
+/// Refuses a folder that holds anything but a corpus, since replacing it would delete what is not ours.
+fn refuse_foreign(folder: &Path) -> Result<(), Error> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io(folder)(error)),
+    };
+    for entry in entries {
+        let name = entry.map_err(Error::io(folder))?.file_name();
+        if !is_ours(&name.to_string_lossy()) {
+            let reason = format!(
+                "holds {name:?}, which is no part of a corpus; a corpus folder is replaced as a whole, so name another one in `corpus.dir` or move the file away"
+            );
+            return Err(Error::Mismatch { path: folder.to_owned(), reason });
+        }
+    }
+    Ok(())
+}
+
+fn is_ours(name: &str) -> bool {
+    let shard = |split: &Split| {
+        let number = name.strip_prefix(split.name()).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".bin"));
+        number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    // A tokenizer or cleaning file may have been cut off under its temporary name.
+    let name_of_text = name.trim_start_matches('.').split(".json").next().unwrap_or_default();
+    name == WORK
+        || (name.contains(".json") && ["manifest", "tokenizer", "cleaning", "rejects"].contains(&name_of_text))
+        || Split::ALL.iter().any(shard)
+}
+
+fn remove(folder: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    // Only Unix opens folders as files; elsewhere the file system orders renames itself.
+    if cfg!(unix) { File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder)) } else { Ok(()) }
+}
+
+/// Writes a file and syncs it. The name is final: the caller writes into a folder under construction.
+pub(crate) fn write_synced(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let mut file = File::create(path).map_err(Error::io(path))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Builds the folders named (each with a manifest that says its name), begins, and lists what is there.
+    fn check_begin(before: &[&str], expect: &[(&str, &str)]) {
+        let parent = tempfile::tempdir().unwrap();
+        for name in before {
+            fs::create_dir(parent.path().join(name)).unwrap();
+            fs::write(parent.path().join(name).join("manifest.json"), name).unwrap();
+        }
+        Staging::begin(&parent.path().join("c")).unwrap();
+        let mut found: Vec<(String, String)> = fs::read_dir(parent.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .map(|path| {
+                (
+                    path.file_name().unwrap().to_string_lossy().into(),
+                    fs::read_to_string(path.join("manifest.json")).unwrap(),
+                )
+            })
+            .collect();
+        found.sort();
+        let expect: Vec<(String, String)> = expect.iter().map(|&(name, from)| (name.into(), from.into())).collect();
+        assert_eq!(found, expect, "after {before:?}");
+    }
+
+    #[test]
+    fn a_killed_run_leaves_one_whole_corpus() {
+        check_begin(&[], &[]);
+        check_begin(&["c"], &[("c", "c")]);
+        check_begin(&["c.part"], &[]);
+        // Killed while building.
+        check_begin(&["c", "c.part"], &[("c", "c")]);
+        // Killed between the two renames.
+        check_begin(&["c.old", "c.part"], &[("c", "c.old")]);
+        // Killed before the old corpus was removed.
+        check_begin(&["c", "c.old"], &[("c", "c")]);
+    }
+
+    #[test]
+    fn finish_replaces_the_old_corpus() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("c");
+        for text in ["first", "second"] {
+            let staging = Staging::begin(&dir).unwrap();
+            staging.create().unwrap();
+            write_synced(&staging.path().join("manifest.json"), text.as_bytes()).unwrap();
+            staging.finish().unwrap();
+            assert_eq!(fs::read_to_string(dir.join("manifest.json")).unwrap(), text);
+            assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+            assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_no_corpus_is_left_alone() {
+        for name in ["thesis.doc", "train-00000.bin.bak", "train-x.bin", "notes.json", "train.txt"] {
+            let parent = tempfile::tempdir().unwrap();
+            let file = parent.path().join("c").join(name);
+            fs::create_dir(parent.path().join("c")).unwrap();
+            fs::write(&file, "mine").unwrap();
+            let message = Staging::begin(&parent.path().join("c")).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("corpus.dir"), "{message}");
+            assert!(file.exists());
+        }
+        assert!(Staging::begin(Path::new("/")).unwrap_err().to_string().contains("corpus.dir"));
+    }
+
+    #[test]
+    fn the_names_of_a_corpus() {
+        for name in [
+            "train-00000.bin",
+            "test-123456.bin",
+            "manifest.json",
+            "rejects.jsonl",
+            "tokenizer.json",
+            "cleaning.json.part",
+            "work",
+        ] {
+            assert!(is_ours(name), "{name}");
+        }
+    }
+}
