@@ -23,6 +23,7 @@ mod gru;
 mod language_model;
 mod params;
 mod random;
+mod sample;
 
 pub use config::{Direction, DropoutConfig, ModelConfig, Reading};
 pub use decoder::Decoder;
@@ -32,3 +33,4 @@ pub use error::Error;
 pub use language_model::{LanguageModel, SHAPE_FILE, Shape, WEIGHTS_FILE};
 pub use params::{Param, Params, load_tensors, save_tensors};
 pub use random::Site;
+pub use sample::Sampling;

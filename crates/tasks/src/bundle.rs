@@ -1,8 +1,23 @@
 //! Bundles: a folder that holds everything that inference needs.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use serde::{Deserialize, Serialize};
+use grulm_corpus::{Cleaner, Tokenizer};
+use grulm_model::{LanguageModel, WEIGHTS_FILE};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use tch::Device;
+
+use crate::Error;
+
+const TOKENIZER_FILE: &str = "tokenizer.json";
+const CLEANING_FILE: &str = "cleaning.json";
+const TASK_FILE: &str = "task.json";
+const PROVENANCE_FILE: &str = "provenance.json";
+const VERSION: u32 = 1;
 
 /// Where a bundle comes from (`provenance.json`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -20,4 +35,153 @@ pub struct Provenance {
     pub parent: Option<String>,
     /// Validation figures at this point.
     pub scores: BTreeMap<String, f64>,
+}
+
+/// What a bundle was trained for, and which files belong to it (`task.json`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TaskFile {
+    version: u32,
+    kind: String,
+    tokenizer_sha256: String,
+    cleaning_sha256: String,
+}
+
+/// The inference half of a language model: weights, tokenizer, cleaning.
+#[derive(Debug)]
+pub struct Bundle {
+    /// The model.
+    pub model: LanguageModel,
+    /// The tokenizer that it was trained with.
+    pub tokenizer: Tokenizer,
+    /// The cleaning that its corpus had.
+    pub cleaner: Cleaner,
+    /// Where it comes from.
+    pub provenance: Provenance,
+}
+
+impl Bundle {
+    /// Writes the bundle's files into `folder`, which exists.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn save(
+        folder: &Path,
+        model: &LanguageModel,
+        tokenizer: &Tokenizer,
+        cleaner: &Cleaner,
+        provenance: &Provenance,
+    ) -> Result<(), Error> {
+        model.save(folder)?;
+        tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+        cleaner.save(&folder.join(CLEANING_FILE))?;
+        let task = TaskFile {
+            version: VERSION,
+            kind: "language_model".into(),
+            tokenizer_sha256: tokenizer.hash().into(),
+            cleaning_sha256: cleaner.hash(),
+        };
+        write_json(&folder.join(TASK_FILE), &task)?;
+        write_json(&folder.join(PROVENANCE_FILE), provenance)
+    }
+
+    /// Opens a bundle folder, or the best checkpoint of a run folder.
+    ///
+    /// # Errors
+    /// When a file is missing, not readable, or does not belong to the others.
+    pub fn open(path: &Path, device: Device) -> Result<Self, Error> {
+        let folder = locate(path)?;
+        let task_path = folder.join(TASK_FILE);
+        let task: TaskFile = read_json(&task_path)?;
+        let refuse = |path: &Path, reason: String| Error::Bundle { path: path.to_owned(), reason };
+        if task.version != VERSION {
+            let reason = format!("version {}; this program reads version {VERSION}", task.version);
+            return Err(refuse(&task_path, reason));
+        }
+        if task.kind != "language_model" {
+            return Err(refuse(&task_path, format!("kind {:?}; expected \"language_model\"", task.kind)));
+        }
+        let tokenizer = Tokenizer::open(&folder.join(TOKENIZER_FILE))?;
+        let cleaner = Cleaner::open(&folder.join(CLEANING_FILE))?;
+        let hashes = [
+            (TOKENIZER_FILE, tokenizer.hash().to_owned(), &task.tokenizer_sha256),
+            (CLEANING_FILE, cleaner.hash(), &task.cleaning_sha256),
+        ];
+        for (file, found, expected) in hashes {
+            if found != *expected {
+                let reason = format!("not the file that the model was trained with: its SHA-256 is {found}, {TASK_FILE} says {expected}");
+                return Err(refuse(&folder.join(file), reason));
+            }
+        }
+        let model = LanguageModel::open(&folder, device)?;
+        if tokenizer.vocab_size() as i64 != model.vocab_size() {
+            let (entries, vocab) = (tokenizer.vocab_size(), model.vocab_size());
+            let reason = format!("{entries} entries; the model was trained with {vocab}");
+            return Err(refuse(&folder.join(TOKENIZER_FILE), reason));
+        }
+        let provenance = read_json(&folder.join(PROVENANCE_FILE))?;
+        Ok(Self { model, tokenizer, cleaner, provenance })
+    }
+}
+
+/// The bundle folder that `path` means: itself, or the best checkpoint of a run folder.
+///
+/// # Errors
+/// When it is neither.
+pub fn locate(path: &Path) -> Result<PathBuf, Error> {
+    if path.join(TASK_FILE).is_file() {
+        return Ok(path.to_owned());
+    }
+    let best = path.join("best");
+    if best.is_file() {
+        let name = std::fs::read_to_string(&best).map_err(Error::io(&best))?;
+        let name = name.trim();
+        let plain = Path::new(name).components().count() == 1 && Path::new(name).file_name().is_some();
+        let folder = path.join("checkpoints").join(name);
+        if !plain || !folder.join(TASK_FILE).is_file() {
+            let reason = format!("names {name:?}, which is not a checkpoint of this run");
+            return Err(Error::Bundle { path: best, reason });
+        }
+        return Ok(folder);
+    }
+    let found = if path.exists() { "neither there" } else { "not there" };
+    let reason = format!(
+        "{found}; expected a bundle folder (it holds {TASK_FILE}) or a run folder with a finished checkpoint (it holds `best`)"
+    );
+    Err(Error::Bundle { path: path.to_owned(), reason })
+}
+
+/// SHA-256 of a bundle's weights, in hexadecimal.
+///
+/// # Errors
+/// When the file is not readable.
+pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
+    let path = folder.join(WEIGHTS_FILE);
+    let mut file = std::fs::File::open(&path).map_err(Error::io(&path))?;
+    let mut hasher = Sha256::new();
+    std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(Error::io(&path))?;
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
+    let text = serde_json::to_string_pretty(value).map_err(|e| Error::io(path)(e.into()))?;
+    std::fs::write(path, text + "\n").map_err(Error::io(path))
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = std::fs::read_to_string(path).map_err(Error::io(path))?;
+    serde_json::from_str(&text).map_err(|e| Error::Bundle { path: path.to_owned(), reason: e.to_string() })
 }

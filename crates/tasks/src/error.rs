@@ -28,6 +28,9 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A checkpoint's state does not fit this task.
+    #[error("{0}")]
+    State(String),
 }
 
 impl Error {

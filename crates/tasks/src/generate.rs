@@ -1,0 +1,111 @@
+//! Text generation, a token at a time.
+
+use grulm_corpus::{Special, StreamDecoder};
+use grulm_kernels::Precision;
+use grulm_model::{Carry, Reading, Sampling};
+use tch::{Kind, Tensor, no_grad};
+
+use crate::{Error, bundle::Bundle};
+
+/// Tokens of a prompt that are read in one pass.
+const PROMPT_WINDOW: usize = 256;
+
+/// Writes on from a prompt: an iterator over pieces of text, which ends at `<eos>` or at the limit.
+#[derive(Debug)]
+pub struct Generation<'a> {
+    bundle: &'a Bundle,
+    sampling: Sampling,
+    precision: Precision,
+    carry: Carry,
+    decoder: StreamDecoder<'a>,
+    /// Initial `<eos>`, prompt, and what was generated.
+    tokens: Vec<u32>,
+    /// Tokens of `tokens` that the model has read.
+    read: usize,
+    prompt: usize,
+    limit: usize,
+    ended: bool,
+}
+
+impl<'a> Generation<'a> {
+    /// Begins after `prompt`, which is cleaned as the corpus was and may be empty or of any length.
+    ///
+    /// # Errors
+    /// When the model has no forward half, a setting is out of range, or the prompt cannot be encoded.
+    pub fn new(
+        bundle: &'a Bundle,
+        prompt: &str,
+        limit: usize,
+        sampling: Sampling,
+        precision: Precision,
+    ) -> Result<Self, Error> {
+        sampling.validate().map_err(grulm_model::Error::from)?;
+        let mut tokens = vec![bundle.tokenizer.special(Special::Eos)];
+        bundle.tokenizer.encode(&bundle.cleaner.clean(prompt), &mut tokens)?;
+        let carry = bundle.model.encoder().zero_carry(Reading::Forward, 1, bundle.model.device())?;
+        let mut decoder = bundle.tokenizer.decoder();
+        for &id in &tokens[1..] {
+            // The decoder must know the prompt, to know whether a space stands before the first generated word.
+            drop(decoder.push(id));
+        }
+        let prompt = tokens.len();
+        Ok(Self { bundle, sampling, precision, carry, decoder, tokens, read: 0, prompt, limit, ended: false })
+    }
+
+    /// Tokens generated so far, without the final `<eos>`.
+    #[must_use]
+    pub fn generated(&self) -> usize {
+        self.tokens.len() - self.prompt
+    }
+
+    /// Whether the text ended with `<eos>`, not at the limit.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Reads what has not been read, and returns the logits of what follows.
+    fn advance(&mut self) -> Result<Vec<f32>, Error> {
+        let mut logits = Vec::new();
+        while self.read < self.tokens.len() {
+            let end = self.tokens.len().min(self.read + PROMPT_WINDOW);
+            let window: Vec<i64> = self.tokens[self.read..end].iter().map(|&id| i64::from(id)).collect();
+            let window = Tensor::from_slice(&window).view([-1, 1]).to_device(self.bundle.model.device());
+            let pass = || self.bundle.model.logits(Reading::Forward, &window, &self.carry, self.precision);
+            let (all, after) = no_grad(pass)?;
+            self.carry = after;
+            logits = Vec::<f32>::try_from(all.get(-1).view(-1).to_kind(Kind::Float))?;
+            self.read = end;
+        }
+        Ok(logits)
+    }
+
+    fn next_piece(&mut self) -> Result<Option<String>, Error> {
+        while !self.ended && self.generated() < self.limit {
+            let mut logits = self.advance()?;
+            for special in [Special::Pad, Special::Unk, Special::Bos, Special::Sep, Special::Mask] {
+                if let Some(logit) = logits.get_mut(self.bundle.tokenizer.special(special) as usize) {
+                    *logit = f32::NEG_INFINITY;
+                }
+            }
+            let id = self.sampling.choose(&mut logits, &self.tokens[1..], self.tokens.len() as u64);
+            if id == self.bundle.tokenizer.special(Special::Eos) {
+                self.ended = true;
+                break;
+            }
+            self.tokens.push(id);
+            if let Some(piece) = self.decoder.push(id) {
+                return Ok(Some(piece));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Iterator for Generation<'_> {
+    type Item = Result<String, Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_piece().transpose()
+    }
+}

@@ -1,0 +1,206 @@
+//! Language modelling: pretraining, as a task like any other.
+
+use std::path::Path;
+
+use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
+use grulm_kernels::Precision;
+use grulm_model::{Carry, LanguageModel, Noise, Params, Reading};
+use tch::{Kind, Tensor};
+
+use crate::{
+    Error, Loss, Scores, Step, Task,
+    bundle::{Bundle, Provenance},
+    score::{TextScore, token_nlls},
+};
+
+/// A split of the corpus: its tokens, and its size in bytes.
+#[derive(Debug, Clone)]
+pub struct TokenSplit {
+    /// The tokens.
+    pub stream: TokenStream,
+    /// Bytes of the cleaned text, one a document added.
+    pub bytes: u64,
+}
+
+/// How batches are cut and computed.
+#[derive(Debug, Clone, Copy)]
+pub struct Batching {
+    /// Lanes a batch (B).
+    pub batch_size: usize,
+    /// Tokens a lane and window (T).
+    pub sequence_length: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// The arithmetic of training passes and of validation.
+    pub precision: Precision,
+}
+
+/// A language model in training: the inference half and its data.
+#[derive(Debug)]
+pub struct LanguageModelling {
+    model: LanguageModel,
+    tokenizer: Tokenizer,
+    cleaner: Cleaner,
+    batching: Batching,
+    directions: Vec<DirectionState>,
+    valid: Option<TokenSplit>,
+    eos: u32,
+    bytes_per_token: f64,
+}
+
+/// What a reading direction has of its own: lanes and carry.
+#[derive(Debug)]
+struct DirectionState {
+    reading: Reading,
+    lanes: Lanes,
+    carry: Carry,
+}
+
+impl LanguageModelling {
+    /// Puts `model` before its data.
+    ///
+    /// # Errors
+    /// When `train` has fewer tokens than a batch has lanes.
+    pub fn new(
+        model: LanguageModel,
+        tokenizer: Tokenizer,
+        cleaner: Cleaner,
+        train: &TokenSplit,
+        valid: Option<TokenSplit>,
+        batching: Batching,
+    ) -> Result<Self, Error> {
+        let Batching { batch_size, sequence_length, seed, .. } = batching;
+        let direction = |&reading: &Reading| {
+            let reversed = reading == Reading::Backward;
+            let lanes = Lanes::new(train.stream.clone(), batch_size, sequence_length, reversed, seed)?;
+            let carry = model.encoder().zero_carry(reading, batch_size as i64, model.device())?;
+            Ok(DirectionState { reading, lanes, carry })
+        };
+        let directions =
+            model.config().direction.readings().iter().map(direction).collect::<Result<Vec<_>, Error>>()?;
+        let eos = tokenizer.special(grulm_corpus::Special::Eos);
+        let bytes_per_token = train.bytes as f64 / train.stream.len().max(1) as f64;
+        Ok(Self { model, tokenizer, cleaner, batching, directions, valid, eos, bytes_per_token })
+    }
+
+    /// The model.
+    #[must_use]
+    pub fn model(&self) -> &LanguageModel {
+        &self.model
+    }
+}
+
+/// Scores `split` in every direction that `model` reads, in `precision`, as [`token_nlls`] does.
+///
+/// # Errors
+/// When libtorch refuses.
+pub fn score_split(
+    model: &LanguageModel,
+    split: &TokenSplit,
+    lanes: usize,
+    eos: u32,
+    precision: Precision,
+) -> Result<Scores, Error> {
+    let readings = model.config().direction.readings();
+    let mut scores = Scores { criterion: 0.0, figures: Vec::new() };
+    for &reading in readings {
+        let nlls = token_nlls(model, reading, &split.stream, lanes, eos, precision)?;
+        let score = TextScore::new(&nlls, split.bytes);
+        let suffix = if readings.len() == 1 { String::new() } else { format!("_{}", reading.name()) };
+        scores.criterion += score.nll;
+        scores.figures.extend(score.figures(&suffix));
+    }
+    Ok(scores)
+}
+
+impl Task for LanguageModelling {
+    fn params(&self) -> &Params {
+        self.model.params()
+    }
+
+    fn step(&mut self, step: Step) -> Result<Loss, Error> {
+        let mut total: Option<Tensor> = None;
+        let mut count = 0;
+        for (index, direction) in self.directions.iter_mut().enumerate() {
+            let batch = direction.lanes.batch(step.batch(), 0, 1);
+            let (device, shape) = (self.model.device(), [-1, batch.lanes as i64]);
+            if batch.starts {
+                direction.carry =
+                    self.model.encoder().zero_carry(direction.reading, batch.lanes as i64, device)?;
+            }
+            let [inputs, targets] =
+                [&batch.inputs, &batch.targets].map(|ids| Tensor::from_slice(ids).view(shape).to_device(device));
+            let noise = Noise { site: step.site().at(index as u64), rates: &self.model.config().dropout };
+            let (nll, after) = self.model.nll(
+                direction.reading,
+                (&inputs, &targets),
+                &direction.carry,
+                Some(&noise),
+                self.batching.precision,
+            )?;
+            direction.carry = after.detach();
+            count += batch.targets.len() as u64;
+            let sum = nll.f_sum(Kind::Float)?;
+            total = Some(match total {
+                Some(total) => total + sum,
+                None => sum,
+            });
+        }
+        let sum = total.unwrap_or_else(|| Tensor::zeros([], (Kind::Float, self.model.device())));
+        Ok(Loss { sum, count })
+    }
+
+    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
+        let batches = self.directions.first().map_or(1, |direction| direction.lanes.steps_per_epoch());
+        (batches / accumulate.max(1)).max(1)
+    }
+
+    fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)> {
+        // Two directions have two perplexities; their mean is none.
+        if self.directions.len() > 1 {
+            return Vec::new();
+        }
+        let bits_per_byte = mean_loss / std::f64::consts::LN_2 / self.bytes_per_token.max(f64::MIN_POSITIVE);
+        vec![("perplexity", mean_loss.exp()), ("bits_per_byte", bits_per_byte)]
+    }
+
+    fn evaluate(&mut self) -> Result<Option<Scores>, Error> {
+        let Batching { batch_size, precision, .. } = self.batching;
+        let score = |split| score_split(&self.model, split, batch_size, self.eos, precision);
+        self.valid.as_ref().map(score).transpose()
+    }
+
+    fn state(&self) -> Vec<(String, Tensor)> {
+        let named = |direction: &DirectionState| {
+            let name = direction.reading.name();
+            let layer = move |(l, state): (usize, &Tensor)| (format!("carry.{name}.{l}"), state.shallow_clone());
+            direction.carry.0.iter().enumerate().map(layer).collect::<Vec<_>>()
+        };
+        self.directions.iter().flat_map(named).collect()
+    }
+
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error> {
+        let mut taken = 0;
+        for direction in &mut self.directions {
+            for (l, own) in direction.carry.0.iter_mut().enumerate() {
+                let name = format!("carry.{}.{l}", direction.reading.name());
+                let found = state.iter().find(|(key, _)| *key == name);
+                let Some((_, tensor)) = found.filter(|(_, tensor)| tensor.size() == own.size()) else {
+                    let found = found.map(|(_, tensor)| tensor.size());
+                    let reason = format!("carried state `{name}`: found {found:?}, expected {:?}", own.size());
+                    return Err(Error::State(reason));
+                };
+                *own = tensor.to_device(own.device()).copy();
+                taken += 1;
+            }
+        }
+        if taken != state.len() {
+            return Err(Error::State(format!("{} carried states; expected {taken}", state.len())));
+        }
+        Ok(())
+    }
+
+    fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {
+        Bundle::save(folder, &self.model, &self.tokenizer, &self.cleaner, provenance)
+    }
+}
