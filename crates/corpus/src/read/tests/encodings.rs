@@ -43,10 +43,8 @@ fn one_character_in_a_thousand_may_be_undecodable() {
         assert_eq!(decoded.matches(char::REPLACEMENT_CHARACTER).count(), broken);
         assert_eq!(decoded.chars().count(), characters);
     }
-    for (characters, broken) in [(999, 1), (2999, 3), (200_000, 201), (1, 0)] {
-        if broken > 0 {
-            check_refused(&text(characters, broken), "utf-8", &[&format!("{broken} of {characters} characters")]);
-        }
+    for (characters, broken) in [(999, 1), (2999, 3), (200_000, 201)] {
+        check_refused(&text(characters, broken), "utf-8", &[&format!("{broken} of {characters} characters")]);
     }
 }
 
@@ -94,7 +92,7 @@ fn where_no_setting_helps_none_is_proposed() {
     check(&damaged, "utf-8", "UTF-8 throughout: repair");
     check(&[b"\xEF\xBB\xBF", &[0xE9; 9][..]].concat(), "utf-8", "byte order mark");
     check(
-        &[b"\xFF\xFE".to_vec(), vec![0x00, 0xD8].repeat(9)].concat(),
+        &[b"\xFF\xFE".to_vec(), [0x00, 0xD8].repeat(9)].concat(),
         "utf-8",
         "UTF-16LE throughout, as the byte order mark",
     );
