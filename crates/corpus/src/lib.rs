@@ -10,6 +10,7 @@ mod manifest;
 mod report;
 mod shard;
 mod stream;
+mod tokenizer;
 
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
@@ -21,3 +22,4 @@ pub use lanes::{Batch, Lanes};
 pub use manifest::{Duplicates, Manifest, Settings, SplitInfo};
 pub use shard::{Shard, ShardInfo, ShardWriter, Width};
 pub use stream::TokenStream;
+pub use tokenizer::{Special, StreamDecoder, Tokenizer};
