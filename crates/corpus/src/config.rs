@@ -12,9 +12,10 @@ pub struct CorpusConfig {
     pub dir: PathBuf,
     /// Training text: files, folders and globs.
     pub train: Vec<String>,
-    /// Validation text. Where it is empty, `valid_fraction` of the training documents is taken.
+    /// Validation text: cleaned like the rest, but neither filtered nor freed of duplicates, so that figures stay comparable. A file that is
+    /// also among `train` is left out there. Where it is empty, `valid_fraction` of the training documents is taken.
     pub valid: Vec<String>,
-    /// Test text. Where it is empty, `test_fraction` of the training documents is taken.
+    /// Test text, taken as `valid` is. Where it is empty, `test_fraction` of the training documents is taken.
     pub test: Vec<String>,
     /// The field (JSON Lines) or column (CSV, TSV, Parquet) that holds the text.
     pub text_field: String,

@@ -1,0 +1,158 @@
+//! From files of text to a corpus folder, in two passes and in bounded memory.
+//!
+//! 1. [`gather`]: read, clean, filter, assign a split; cleaned text goes to a spool on disk, keys for duplicate removal beside it.
+//! 2. Duplicates are found from the keys ([`crate::dedup`]), what is left is surveyed, and the tokenizer is trained on a sample.
+//! 3. [`encode`]: the spool becomes token shards.
+//!
+//! Both passes work on many threads and take results in order, so the bytes that come out do not depend on the number of threads.
+
+mod encode;
+mod gather;
+mod ordered;
+mod plan;
+mod reading;
+mod rejects;
+mod spool;
+mod survey;
+
+use std::path::Path;
+
+use grulm_config::Invalid;
+use indicatif::ProgressBar;
+
+use self::gather::{Gathered, gather};
+use self::plan::Plan;
+use self::survey::{sample, survey};
+use crate::corpus::{CLEANING, MANIFEST, REJECTS, TOKENIZER};
+use crate::dedup::{Removal, resolve};
+use crate::folder::{Staging, write_synced};
+use crate::manifest::VERSION;
+use crate::{Corpus, CorpusConfig, Error, Manifest, Settings, Tokenizer, TokenizerConfig};
+
+/// A corpus that is ready for use.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The corpus.
+    pub corpus: Corpus,
+    /// It was up to date, so nothing was done.
+    pub skipped: bool,
+}
+
+/// Prepares a corpus: reads, cleans, filters and splits the text, removes duplicates, trains the tokenizer, and writes token shards.
+///
+/// The folder `corpus.dir` is built beside its place and renamed when it is complete; a corpus that is there is replaced then and not
+/// before. Where the folder already holds what these settings and inputs give, nothing is done. One preparation a folder at a time.
+///
+/// `threads` is the number of worker threads, 0 for one a core. `progress` shows bytes read, then documents encoded.
+///
+/// # Errors
+/// A setting that cannot be used, a file that cannot be read, a folder in the place of the corpus that holds other files, a full disk, or
+/// no training document left.
+pub fn prepare(
+    corpus: &CorpusConfig,
+    tokenizer: &TokenizerConfig,
+    threads: usize,
+    progress: &ProgressBar,
+) -> Result<Prepared, Error> {
+    let plan = Plan::new(corpus, tokenizer, threads)?;
+    let staging = Staging::begin(&corpus.dir)?;
+    phase(progress, "comparing with what is there", plan.inputs.len() as u64);
+    let fingerprint = plan.fingerprint()?;
+    if let Some(corpus) = up_to_date(&corpus.dir, &fingerprint) {
+        tracing::info!("{} is up to date", corpus.dir.display());
+        return Ok(Prepared { corpus, skipped: true });
+    }
+    staging.create()?;
+    build(&plan, &staging, fingerprint, progress)?;
+    staging.finish()?;
+    Ok(Prepared { corpus: Corpus::open(&corpus.dir)?, skipped: false })
+}
+
+fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
+    let path = dir.join(MANIFEST);
+    if !path.exists() {
+        return None;
+    }
+    let opened = Manifest::open(&path).and_then(|manifest| {
+        if manifest.fingerprint == fingerprint { Corpus::open(dir).map(Some) } else { Ok(None) }
+    });
+    opened.unwrap_or_else(|error| {
+        tracing::warn!("the corpus that is there cannot be used and will be replaced: {error}");
+        None
+    })
+}
+
+/// Fills the folder under construction, the manifest last.
+fn build(plan: &Plan<'_>, staging: &Staging, fingerprint: String, progress: &ProgressBar) -> Result<(), Error> {
+    phase(progress, "reading", plan.bytes()?);
+    let gathered = gather(plan, &staging.work(), progress)?;
+
+    phase(progress, "removing duplicates", gathered.spool.documents());
+    let removal = resolve(&plan.corpus.dedup, gathered.texts.as_ref(), gathered.bands.as_ref())?;
+    let survey = survey(&gathered.spool, &removal, &plan.inputs)?;
+    if survey.documents == 0 {
+        return Err(nothing_left(plan, &gathered, &removal));
+    }
+
+    phase(progress, "training the tokenizer", 0);
+    let tokenizer = tokenizer(plan, &gathered, &removal, survey.bytes)?;
+
+    phase(progress, "encoding", gathered.spool.documents());
+    let dir = staging.path();
+    let splits = encode::encode(&plan.pool, &gathered.spool, &removal, &tokenizer, dir, progress)?;
+
+    tokenizer.save(&dir.join(TOKENIZER))?;
+    plan.cleaner.save(&dir.join(CLEANING))?;
+    let rejects = gathered.rejects.to_json_lines(&survey.duplicates);
+    write_synced(&dir.join(REJECTS), &rejects.map_err(|error| Error::io(dir.join(REJECTS))(error.into()))?)?;
+    let manifest = Manifest {
+        version: VERSION,
+        tokenizer_sha256: tokenizer.hash().to_owned(),
+        vocab_size: tokenizer.vocab_size(),
+        cleaning_sha256: plan.cleaner.hash(),
+        fingerprint,
+        splits,
+        documents_read: gathered.documents_read,
+        dropped: gathered.rejects.counts(),
+        removed_lines: gathered.removed_lines,
+        duplicates: removal.counts(),
+        replaced_characters: gathered.replaced,
+        config: Settings { corpus: plan.corpus.clone(), tokenizer: plan.tokenizer.clone() },
+    };
+    manifest.save(&dir.join(MANIFEST))
+}
+
+fn phase(progress: &ProgressBar, what: &'static str, length: u64) {
+    tracing::info!("{what}");
+    progress.set_message(what);
+    progress.set_length(length);
+    progress.set_position(0);
+}
+
+fn tokenizer(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal, bytes: u64) -> Result<Tokenizer, Error> {
+    if let Some(file) = &plan.tokenizer.file {
+        return Tokenizer::open(file);
+    }
+    let limit = (plan.tokenizer.sample_mib as u64).saturating_mul(1 << 20);
+    let texts = sample(&gathered.spool, removal, bytes, limit)?;
+    // Inside the pool, so that the library uses as many threads as were asked for.
+    plan.pool.install(|| Tokenizer::train(plan.tokenizer, &texts))
+}
+
+/// Says where all the training text went.
+fn nothing_left(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal) -> Error {
+    let mut reasons: Vec<String> =
+        gathered.rejects.counts().iter().map(|(rule, count)| format!("{rule} dropped {count}")).collect();
+    let duplicates = removal.counts();
+    for (what, count) in [("exact", duplicates.exact), ("near", duplicates.near), ("held_out", duplicates.held_out)] {
+        if count > 0 {
+            reasons.push(format!("corpus.dedup.{what} dropped {count}"));
+        }
+    }
+    if plan.corpus.valid_fraction + plan.corpus.test_fraction > 0.0 {
+        reasons.push("valid and test took their shares".into());
+    }
+    let reasons = if reasons.is_empty() { "the files are empty".to_owned() } else { reasons.join(", ") };
+    let allowed = format!("text of which a document is left; of {} documents none is: {reasons}", gathered.documents_read);
+    Invalid::new("corpus.train", &plan.corpus.train, allowed).into()
+}

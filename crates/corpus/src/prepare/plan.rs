@@ -1,0 +1,157 @@
+//! What a preparation will do: its settings turned once into things that are valid.
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use grulm_config::Invalid;
+use rayon::prelude::*;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use serde::Serialize;
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::digest::sha256;
+use crate::{Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Split, TokenizerConfig, inputs, manifest};
+
+/// The settings of a preparation.
+pub(super) struct Plan<'a> {
+    /// `[corpus]`.
+    pub(super) corpus: &'a CorpusConfig,
+    /// `[tokenizer]`.
+    pub(super) tokenizer: &'a TokenizerConfig,
+    /// All files, in the order of reading: training, validation, test.
+    pub(super) inputs: Vec<Input>,
+    /// How they are read.
+    pub(super) options: ReadOptions,
+    /// How they are cleaned.
+    pub(super) cleaner: Cleaner,
+    /// What is dropped.
+    pub(super) filter: Filter,
+    /// The threads.
+    pub(super) pool: ThreadPool,
+    /// Which of the files are validation text.
+    valid: Range<usize>,
+}
+
+impl<'a> Plan<'a> {
+    /// Checks the settings and finds the files.
+    pub(super) fn new(corpus: &'a CorpusConfig, tokenizer: &'a TokenizerConfig, threads: usize) -> Result<Self, Error> {
+        corpus.validate()?;
+        tokenizer.validate()?;
+        let valid = inputs_of("corpus.valid", &corpus.valid)?;
+        let test = inputs_of("corpus.test", &corpus.test)?;
+        let train = train_inputs(corpus, valid.iter().chain(&test))?;
+        let valid_range = train.len()..train.len() + valid.len();
+        let options = ReadOptions {
+            unit: corpus.unit,
+            text_field: corpus.text_field.clone(),
+            encoding: Encoding::parse(&corpus.encoding)?,
+        };
+        let pool = ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .map_err(|error| Invalid::new("run.threads", threads, format!("a number of threads that the system gives ({error})")))?;
+        Ok(Self {
+            corpus,
+            tokenizer,
+            inputs: [train, valid, test].concat(),
+            options,
+            cleaner: Cleaner::new(&corpus.clean, corpus.unit, &corpus.text_field, &corpus.encoding)?,
+            filter: Filter::new(&corpus.filter)?,
+            pool,
+            valid: valid_range,
+        })
+    }
+
+    /// The split of a file that is taken as it is; `None` for a file of `corpus.train`.
+    pub(super) fn given(&self, input: usize) -> Option<Split> {
+        if input < self.valid.start {
+            None
+        } else if self.valid.contains(&input) {
+            Some(Split::Valid)
+        } else {
+            Some(Split::Test)
+        }
+    }
+
+    /// Bytes of all files on disk.
+    pub(super) fn bytes(&self) -> Result<u64, Error> {
+        let size = |input: &Input| fs::metadata(&input.path).map(|data| data.len()).map_err(Error::io(&input.path));
+        self.inputs.iter().map(size).sum()
+    }
+
+    /// A hash of all that the corpus depends on: the content of the files and their order, the settings, this program's version. Names
+    /// of files do not matter, so a corpus is up to date where its inputs were moved along with the config that names them.
+    pub(super) fn fingerprint(&self) -> Result<String, Error> {
+        #[derive(Serialize)]
+        struct Everything<'a> {
+            format: u32,
+            program: &'static str,
+            corpus: &'a CorpusConfig,
+            tokenizer: &'a TokenizerConfig,
+            cleaning: String,
+            inputs: Vec<(String, String)>,
+            tokenizer_file: Option<String>,
+        }
+        let hash = |(index, input): (usize, &Input)| -> Result<(String, String), Error> {
+            let role = format!("{:?} {:?} {:?}", self.given(index), input.format, input.compression);
+            Ok((role, content_hash(&input.path)?))
+        };
+        let inputs = self.pool.install(|| self.inputs.par_iter().enumerate().map(hash).collect::<Result<Vec<_>, _>>())?;
+        // Where the corpus lies and what its inputs are called is no part of it.
+        let corpus = CorpusConfig { dir: PathBuf::new(), train: vec![], valid: vec![], test: vec![], ..self.corpus.clone() };
+        let everything = Everything {
+            format: manifest::VERSION,
+            program: env!("CARGO_PKG_VERSION"),
+            corpus: &corpus,
+            tokenizer: &TokenizerConfig { file: None, ..self.tokenizer.clone() },
+            cleaning: self.cleaner.hash(),
+            inputs,
+            tokenizer_file: self.tokenizer.file.as_deref().map(content_hash).transpose()?,
+        };
+        let json = serde_json::to_vec(&everything).map_err(|error| Error::io(&self.corpus.dir)(error.into()))?;
+        Ok(sha256(&json))
+    }
+}
+
+fn inputs_of(key: &str, patterns: &[String]) -> Result<Vec<Input>, Error> {
+    if patterns.is_empty() { Ok(Vec::new()) } else { inputs(key, patterns) }
+}
+
+/// The files of `corpus.train`, without those that are held out and those of the corpus folder itself: both lie in the
+/// folder that `corpus.train` names often enough.
+fn train_inputs<'a>(corpus: &CorpusConfig, held_out: impl Iterator<Item = &'a Input>) -> Result<Vec<Input>, Error> {
+    let whole = |path: &Path| fs::canonicalize(path).map_err(Error::io(path));
+    let held_out = held_out.map(|input| whole(&input.path)).collect::<Result<HashSet<_>, _>>()?;
+    let dir = fs::canonicalize(&corpus.dir).ok();
+    let mut train = Vec::new();
+    for input in inputs("corpus.train", &corpus.train)? {
+        let path = whole(&input.path)?;
+        if held_out.contains(&path) {
+            tracing::info!("{} is held out, so it is left out of train", input.path.display());
+        } else if dir.as_ref().is_some_and(|dir| path.starts_with(dir)) {
+            tracing::info!("{} lies in the corpus folder, so it is left out of train", input.path.display());
+        } else {
+            train.push(input);
+        }
+    }
+    if train.is_empty() {
+        let allowed = "at least one file that is neither in `corpus.valid` or `corpus.test` nor inside of `corpus.dir`";
+        return Err(Invalid::new("corpus.train", &corpus.train, allowed).into());
+    }
+    Ok(train)
+}
+
+fn content_hash(path: &Path) -> Result<String, Error> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut hasher = Xxh3Default::new();
+    let mut buffer = vec![0; 1 << 18];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path))? {
+            0 => return Ok(format!("{:032x}", hasher.digest128())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
