@@ -25,6 +25,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path
 
 VERSION = "2.11.0"  # tch 0.24 belongs to this version
@@ -91,6 +92,7 @@ WHEELS = [
 BLOCK = 8 << 20  # bytes a range request
 TIMEOUT = 60  # seconds without a byte
 ATTEMPTS = 3
+BROKEN_ARCHIVE = (zipfile.BadZipFile, zlib.error, EOFError)
 
 
 class Failure(Exception):
@@ -259,7 +261,7 @@ def fetch(requirement, wheel, members, root, downloads):
             extract(io.BufferedReader(remote, BLOCK), wheel, members, root)
             say(f"  {remote.transferred / 1e6:.0f} of {remote.size / 1e6:.0f} MB")
             return
-        except (RangesRefused, zipfile.BadZipFile, EOFError) as error:
+        except (RangesRefused, *BROKEN_ARCHIVE) as error:
             say(f"  not possible by range requests ({error})")
     path = download(requirement, file_name, downloads)
     extract(path, wheel, members, root)
@@ -359,6 +361,9 @@ def main(arguments):
     if len(arguments) != 1:
         print(__doc__.splitlines()[0], file=sys.stderr)
         return 2
+    if sys.version_info < (3, 9):
+        say(f"{sys.executable} is Python {platform.python_version()}, needs 3.9 or newer")
+        return 1
     folder = Path(arguments[0]).absolute()
     for name in ("LIBTORCH_USE_PYTORCH", "LIBTORCH"):
         if name in os.environ and not (name == "LIBTORCH" and Path(os.environ[name]).absolute() == folder):
@@ -366,7 +371,7 @@ def main(arguments):
             return 0
     try:
         install(folder)
-    except (Failure, OSError) as error:
+    except (Failure, OSError, *BROKEN_ARCHIVE) as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
