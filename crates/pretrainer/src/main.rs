@@ -1,2 +1,54 @@
-//! Pretrains GRU language models.
-fn main() {}
+//! Pretrains GRU language models: the command line over the libraries of this workspace.
+
+mod cli;
+mod commands;
+mod compute;
+mod config;
+mod estimate;
+mod exit;
+mod files;
+mod gate;
+mod logging;
+mod output;
+mod previous;
+mod score;
+mod signals;
+mod training;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match &cli.command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Prepare(args) => commands::prepare::prepare(args),
+        Command::Train(args) => commands::train::train(args),
+        Command::Evaluate(args) => commands::evaluate::evaluate(args),
+        Command::Generate(args) => commands::generate::generate(args),
+        Command::Inspect(args) => commands::inspect::inspect(args),
+        Command::FindLr(args) => commands::find_lr::find_lr(args),
+    };
+    match ended {
+        Ok(ending) => ending.code(),
+        Err(error) => match exit::failure(&error) {
+            Some(code) => {
+                logging::fail(&message(&error));
+                code
+            }
+            None => ExitCode::SUCCESS,
+        },
+    }
+}
+
+/// An error and its causes in one line; a cause that the text before it holds already is not repeated.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line {
+        line if line.is_empty() => cause,
+        line if line.contains(&cause) => line,
+        line => format!("{line}: {cause}"),
+    })
+}

@@ -1,0 +1,167 @@
+//! The command line: what can be typed, and the help for it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+use grulm_train::DeviceSetting;
+
+use crate::gate::Gate;
+
+/// Trains GRU language models on your own text.
+///
+/// A config file says which text, what kind of tokenizer, how large a model and how to train it; `configs/pretrain` holds
+/// commented examples. `pretrainer run -c CONFIG` does everything. Results go to standard output, all else to standard error.
+#[derive(Debug, Parser)]
+#[command(name = "pretrainer", version, after_help = EXIT_STATUS, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed; 2 bad usage or config; \
+130 or 143 stopped by SIGINT or SIGTERM, after a checkpoint was saved.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prepare the corpus if needed, train, and score the test split with the best checkpoint
+    Run(TrainArgs),
+    /// Turn text into a tokenizer and token files in the folder `corpus.dir`
+    Prepare(PrepareArgs),
+    /// Train on a corpus that `prepare` made; writes the run folder `run.dir`
+    Train(TrainArgs),
+    /// Score text: tokens, perplexity, bits per byte
+    Evaluate(EvaluateArgs),
+    /// Write on from a prompt
+    Generate(GenerateArgs),
+    /// Show what a model is: sizes, tokenizer, cleaning, where it comes from
+    Inspect(InspectArgs),
+    /// Try rising learning rates for a few steps and propose one; writes nothing
+    FindLr(FindLrArgs),
+}
+
+/// The config file and changes to it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// The config file (TOML); paths in it are relative to the working folder
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Change one key of the config, as in `--set train.learning_rate=3e-4`; can be given many times
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+}
+
+/// Options of `prepare`.
+#[derive(Debug, Args)]
+pub(crate) struct PrepareArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Say what would be done, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Options of `run` and `train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+    /// Go on from the last checkpoint of the run folder, exactly as if the run had never stopped. Device, threads, logging
+    /// and a larger number of steps may differ from the run's config.toml
+    #[arg(long, conflicts_with = "overwrite")]
+    pub(crate) resume: bool,
+    /// Delete the run that the run folder holds, and start anew
+    #[arg(long)]
+    pub(crate) overwrite: bool,
+    /// Say what would be done, with estimates of memory, disk and time, and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Options of `find-lr`.
+#[derive(Debug, Args)]
+pub(crate) struct FindLrArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
+/// The model, and what computes.
+#[derive(Debug, Args)]
+pub(crate) struct ModelArgs {
+    /// A model: a bundle folder, or a run folder, which means its best checkpoint
+    #[arg(value_name = "MODEL")]
+    pub(crate) model: PathBuf,
+    /// What computes: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:1"
+    #[arg(long, default_value = "auto")]
+    pub(crate) device: DeviceSetting,
+    /// CPU threads; 0 means every core
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub(crate) threads: usize,
+}
+
+/// Options of `evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The text: files, folders or globs (.txt .jsonl .csv .tsv .parquet, plain or .gz/.zst); read and cleaned as the model's
+    /// corpus was
+    #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
+    pub(crate) text: Vec<String>,
+    /// Pieces of the text that are read side by side. 1 is exact: the state is carried through the whole text. More is
+    /// faster; each piece then begins after 128 tokens of context
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) batch_size: u16,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Write the score of each document (line, paragraph or record, as the model's corpus has it) to this file, one JSON
+    /// object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) per_line: Option<PathBuf>,
+    /// Exit with status 1 if this holds, as in `--fail-if 'perplexity>90'` (> >= < <=, any figure of --json); can be given
+    /// many times
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) fail_if: Vec<Gate>,
+}
+
+/// Options of `generate`.
+#[derive(Debug, Args)]
+pub(crate) struct GenerateArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// The text to go on from; may be empty
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    pub(crate) prompt: String,
+    /// Tokens to generate, at most; the text ends earlier where the model ends it
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub(crate) max_tokens: usize,
+    /// Below 1 the likely becomes likelier, above 1 less so; 0 always takes the most likely token
+    #[arg(long, default_value_t = 0.8, value_name = "T")]
+    pub(crate) temperature: f64,
+    /// Draw only from the K most likely tokens; 0 means all
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub(crate) top_k: usize,
+    /// Draw only from the most likely tokens whose probabilities add up to P
+    #[arg(long, default_value_t = 0.95, value_name = "P")]
+    pub(crate) top_p: f64,
+    /// Above 1, tokens that stand in the text already become less likely
+    #[arg(long, default_value_t = 1.0, value_name = "R")]
+    pub(crate) repetition_penalty: f64,
+    /// The same seed gives the same text
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    pub(crate) seed: u64,
+    /// Print one JSON object at the end, instead of the text as it comes
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Options of `inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}

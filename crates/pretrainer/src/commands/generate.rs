@@ -1,0 +1,51 @@
+//! `pretrainer generate`.
+
+use grulm_kernels::Precision;
+use grulm_model::Sampling;
+use grulm_tasks::Generation;
+use grulm_train::LogLevel;
+use serde::Serialize;
+
+use crate::{cli::GenerateArgs, compute, exit::Ending, logging, output};
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Generated<'a> {
+    prompt: &'a str,
+    /// What was generated, without the prompt.
+    text: String,
+    tokens: usize,
+    /// Whether the model ended the text; else the limit did.
+    ended: bool,
+}
+
+/// Writes on from the prompt.
+pub(crate) fn generate(args: &GenerateArgs) -> anyhow::Result<Ending> {
+    logging::init(LogLevel::Info);
+    let sampling = Sampling {
+        temperature: args.temperature,
+        top_k: args.top_k,
+        top_p: args.top_p,
+        repetition_penalty: args.repetition_penalty,
+        seed: args.seed,
+    };
+    sampling.validate().map_err(|mut invalid| {
+        invalid.key.insert_str(0, "--");
+        invalid
+    })?;
+    let bundle = compute::open_model(&args.model)?;
+    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, Precision::Fp32)?;
+    if args.json {
+        let text = generation.by_ref().collect::<Result<String, _>>()?;
+        let (tokens, ended) = (generation.generated(), generation.ended());
+        output::write_json(&Generated { prompt: &args.prompt, text, tokens, ended })?;
+    } else {
+        // As the model reads it, so that what follows reads on.
+        output::write(&bundle.cleaner.clean(&args.prompt))?;
+        for piece in generation {
+            output::write(&piece?)?;
+        }
+        output::write("\n")?;
+    }
+    Ok(Ending::Done)
+}

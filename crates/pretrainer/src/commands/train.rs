@@ -1,0 +1,70 @@
+//! `pretrainer train`.
+
+use std::path::Path;
+
+use grulm_tasks::Provenance;
+use grulm_train::Start;
+
+use crate::{
+    cli::TrainArgs,
+    compute,
+    config::{self, PretrainConfig},
+    estimate,
+    exit::Ending,
+    files::read_json,
+    logging,
+    output::{self, figure_rows},
+    previous::Previous,
+    training::{self, Trained},
+};
+
+/// Trains on a corpus that is prepared.
+pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
+    let file = &args.config.config;
+    let config = config::load(file, &args.config.set)?;
+    logging::init(config.run.log);
+    let start = start(args);
+    let previous = Previous::find(&config, start)?;
+    check_previous(previous.as_ref(), start)?;
+    let corpus = training::open_corpus(&config, file)?;
+    if let Some(previous) = &previous {
+        previous.check_corpus(&corpus.manifest.fingerprint, &corpus.dir)?;
+    }
+    let device = compute::set_up(&config.run)?;
+    if args.dry_run {
+        return estimate::training(&config, Some(&corpus.manifest), device);
+    }
+    let ready = training::assemble(&config, corpus, device)?;
+    match training::train(&config, ready, start)? {
+        Trained::Best(best) => report(&config, &best),
+        Trained::Stopped(ending) => Ok(ending),
+    }
+}
+
+/// What to do about a run that the folder already holds.
+pub(crate) fn start(args: &TrainArgs) -> Start {
+    match args {
+        TrainArgs { resume: true, .. } => Start::Resume,
+        TrainArgs { overwrite: true, .. } => Start::Overwrite,
+        _ => Start::Fresh,
+    }
+}
+
+/// Refuses a run folder that `start` does not fit.
+pub(crate) fn check_previous(previous: Option<&Previous>, start: Start) -> anyhow::Result<()> {
+    match (previous, start) {
+        (Some(previous), Start::Fresh) => Err(previous.refuse().into()),
+        (Some(previous), Start::Resume) => Ok(previous.check_resumable()?),
+        _ => Ok(()),
+    }
+}
+
+fn report(config: &PretrainConfig, best: &Path) -> anyhow::Result<Ending> {
+    let Provenance { step, scores, .. } = read_json(&best.join("provenance.json"))?;
+    let figures: Vec<_> = scores.into_iter().collect();
+    let mut rows = vec![("best checkpoint".to_owned(), best.display().to_string()), ("step".to_owned(), output::grouped(step))];
+    rows.extend(figure_rows(&figures).into_iter().map(|(name, value)| (format!("validation {name}"), value)));
+    rows.push(("model".to_owned(), config.run.dir.display().to_string()));
+    output::write(&output::table(&rows))?;
+    Ok(Ending::Done)
+}

@@ -1,0 +1,44 @@
+//! What computes: devices and threads.
+
+use anyhow::Context as _;
+use grulm_config::Invalid;
+use grulm_tasks::{Bundle, bundle::locate};
+use grulm_train::RunConfig;
+use tch::Device;
+
+use crate::{cli::ModelArgs, exit::Usage};
+
+/// Finds the device and sets the number of threads, for the whole process.
+///
+/// # Errors
+/// When the device is not there.
+pub(crate) fn set_up(run: &RunConfig) -> anyhow::Result<Device> {
+    let device = run.device()?;
+    let threads = run.threads();
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    tch::set_num_interop_threads(1);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().context("threads")?;
+    Ok(device)
+}
+
+/// Opens the model of a command line.
+///
+/// # Errors
+/// When there is none at that place, or it is damaged.
+pub(crate) fn open_model(args: &ModelArgs) -> anyhow::Result<Bundle> {
+    let run = RunConfig { device: args.device, threads: args.threads, ..RunConfig::default() };
+    // Checked first: a folder that is no model should not cost the start of a device.
+    let folder = locate(&args.model).map_err(|error| Usage(error.to_string()))?;
+    let most = RunConfig { dir: folder.clone(), ..run.clone() };
+    most.validate().map_err(|invalid| option(invalid, "--threads"))?;
+    let device = set_up(&run).map_err(|error| match error.downcast::<Invalid>() {
+        Ok(invalid) => option(invalid, "--device").into(),
+        Err(error) => error,
+    })?;
+    Ok(Bundle::open(&folder, device)?)
+}
+
+/// The same, as said of an option.
+fn option(invalid: Invalid, name: &str) -> Invalid {
+    Invalid { key: name.to_owned(), ..invalid }
+}

@@ -1,0 +1,117 @@
+//! Results: what goes to standard output.
+
+use std::io::{self, ErrorKind, Write as _};
+
+use anyhow::Context as _;
+use serde::Serialize;
+use serde_json::{Map, Number, Value};
+
+use crate::exit::OutputClosed;
+
+/// Writes `text` as it is, at once.
+///
+/// # Errors
+/// [`OutputClosed`] where nobody reads any more; what the system said where it cannot be written.
+pub(crate) fn write(text: &str) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(OutputClosed.into()),
+        written => written.context("standard output"),
+    }
+}
+
+/// Writes `value` as one line of JSON.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
+    write(&(serde_json::to_string(value)? + "\n"))
+}
+
+/// Named figures as a JSON object in their order; counts are integers, what is not finite is null.
+pub(crate) fn figures_to_json(figures: &[(String, f64)]) -> Map<String, Value> {
+    figures.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
+}
+
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 2f64.powi(53) && value >= 0.0 {
+        return Value::Number((value as u64).into());
+    }
+    Number::from_f64(value).map_or(Value::Null, Value::Number)
+}
+
+/// A table for people: names to the left, values to the right.
+pub(crate) fn table(rows: &[(String, String)]) -> String {
+    let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    rows.iter().map(|(name, value)| format!("{name:<names$}  {value}\n")).collect()
+}
+
+/// A table of columns: the first to the left, the others to the right.
+pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut text = String::new();
+    for row in rows {
+        for (column, cell) in row.iter().enumerate() {
+            let width = width(column).unwrap_or(0);
+            text.push_str(&if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") });
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Figures as rows of a table.
+pub(crate) fn figure_rows(figures: &[(String, f64)]) -> Vec<(String, String)> {
+    figures.iter().map(|(name, value)| (name.replace('_', " "), plain(name, *value))).collect()
+}
+
+fn plain(name: &str, value: f64) -> String {
+    match name {
+        _ if value.fract() == 0.0 && value.abs() < 2f64.powi(53) && value >= 0.0 => grouped(value as u64),
+        _ if name.starts_with("perplexity") => format!("{value:.2}"),
+        _ => format!("{value:.4}"),
+    }
+}
+
+/// 1234567 as "1,234,567".
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> =
+        digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
+    groups.join(",")
+}
+
+/// 12345678 as "12.3 MB".
+pub(crate) fn bytes(number: u64) -> String {
+    let mut value = number as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if value < 1000.0 {
+            return if unit == "bytes" { format!("{number} bytes") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} TB")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_for_people() {
+        for (number, expect) in [(0, "0"), (999, "999"), (1000, "1,000"), (929_589, "929,589"), (12_345_678, "12,345,678")] {
+            assert_eq!(grouped(number), expect);
+        }
+        for (number, expect) in [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (12_345_678, "12.3 MB")] {
+            assert_eq!(bytes(number), expect);
+        }
+        assert_eq!(bytes(u64::MAX), "18446744.1 TB");
+    }
+
+    #[test]
+    fn figures_become_json() {
+        let figures = [("tokens", 82_430.0), ("nll", 4.5), ("perplexity", f64::INFINITY)];
+        let object = figures_to_json(&figures.map(|(name, value)| (name.to_owned(), value)));
+        assert_eq!(Value::Object(object), serde_json::json!({"tokens": 82_430, "nll": 4.5, "perplexity": null}));
+    }
+}

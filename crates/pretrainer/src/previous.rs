@@ -1,0 +1,114 @@
+//! The run that a run folder holds already.
+
+use std::{fs, path::{Path, PathBuf}};
+
+use anyhow::Context as _;
+use grulm_config::{Difference, differences};
+use grulm_tasks::Provenance;
+use grulm_train::{Start, TrainState};
+
+use crate::{
+    config::{self, PretrainConfig},
+    exit::Usage,
+    files::read_json,
+};
+
+/// Settings that say where and how a run is watched, not what it computes.
+const INCIDENTAL: [&str; 4] = ["run.dir", "run.device", "run.threads", "run.log"];
+/// Settings that may differ beside these when a run is resumed.
+const RESUMABLE: [&str; 3] = ["train.steps", "train.epochs", "train.log_every"];
+
+/// A run that began earlier.
+pub(crate) struct Previous {
+    run_dir: PathBuf,
+    /// Where its settings differ from those of now.
+    differences: Vec<Difference>,
+    /// It came to its end.
+    pub(crate) finished: bool,
+    /// The fingerprint of its corpus, where a checkpoint tells.
+    corpus: Option<String>,
+}
+
+impl Previous {
+    /// The run in the folder of `config`, if there is one that `start` does not remove.
+    ///
+    /// # Errors
+    /// When its files cannot be read.
+    pub(crate) fn find(config: &PretrainConfig, start: Start) -> anyhow::Result<Option<Self>> {
+        let run_dir = &config.run.dir;
+        let path = run_dir.join("config.toml");
+        if start == Start::Overwrite || !path.is_file() || !run_dir.join("metrics.jsonl").is_file() || !run_dir.join("checkpoints").is_dir() {
+            return Ok(None);
+        }
+        let begun_with = config::load(&path, &[])?;
+        let differences = differences(&begun_with, config)?;
+        let last = run_dir.join("last");
+        let (mut finished, mut corpus) = (false, None);
+        if last.is_file() {
+            let name = fs::read_to_string(&last).with_context(|| last.display().to_string())?;
+            let folder = run_dir.join("checkpoints").join(name.trim());
+            finished = read_json::<TrainState>(&folder.join("state.json"))?.finished;
+            corpus = read_json::<Provenance>(&folder.join("provenance.json"))?.corpus;
+        }
+        Ok(Some(Self { run_dir: run_dir.clone(), differences, finished, corpus }))
+    }
+
+    /// Whether the same settings would compute the same run.
+    pub(crate) fn is_same(&self) -> bool {
+        self.differing(&INCIDENTAL).is_empty()
+    }
+
+    fn differing(&self, allowed: &[&str]) -> Vec<&Difference> {
+        self.differences.iter().filter(|difference| !allowed.contains(&difference.key.as_str())).collect()
+    }
+
+    /// What to say where neither `--resume` nor `--overwrite` was given.
+    pub(crate) fn refuse(&self) -> Usage {
+        let differing = self.differing(&INCIDENTAL);
+        let what = match (differing.is_empty(), self.finished) {
+            (true, true) => "a finished run".to_owned(),
+            (true, false) => "an unfinished run".to_owned(),
+            (false, _) => format!("a run with other settings ({})", list(&differing)),
+        };
+        let dir = self.run_dir.display();
+        Usage(format!("{dir}: holds {what}; go on with it with --resume, or remove it and start anew with --overwrite"))
+    }
+
+    /// Checks that the run can go on with the settings of now.
+    ///
+    /// # Errors
+    /// Names the settings that must not differ.
+    pub(crate) fn check_resumable(&self) -> Result<(), Usage> {
+        let allowed = [INCIDENTAL.as_slice(), &RESUMABLE].concat();
+        let differing = self.differing(&allowed);
+        if differing.is_empty() {
+            return Ok(());
+        }
+        let (dir, list) = (self.run_dir.display(), list(&differing));
+        Err(Usage(format!(
+            "{dir}: --resume goes on with the settings of the run's config.toml, but {list}; only {} may differ",
+            allowed.join(", ")
+        )))
+    }
+
+    /// Checks that the run learned from the corpus that is there now.
+    ///
+    /// # Errors
+    /// When the corpus is another one.
+    pub(crate) fn check_corpus(&self, fingerprint: &str, corpus_dir: &Path) -> Result<(), Usage> {
+        match &self.corpus {
+            Some(own) if own != fingerprint => Err(Usage(format!(
+                "{}: the run learned from another corpus (fingerprint {own}) than {} holds now ({fingerprint}): text or settings \
+                 changed since; prepare the former corpus again, or start anew with --overwrite",
+                self.run_dir.display(),
+                corpus_dir.display()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn list(differences: &[&Difference]) -> String {
+    let one = |d: &&Difference| format!("`{}` = {} was {}", d.key, d.right, d.left);
+    differences.iter().map(one).collect::<Vec<_>>().join(", ")
+}

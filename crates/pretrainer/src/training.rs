@@ -1,0 +1,166 @@
+//! From a config and a corpus to a task, and through the training loop.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use grulm_config::differences;
+use grulm_corpus::{Corpus, Settings, Split};
+use grulm_model::{LanguageModel, WEIGHTS_FILE};
+use grulm_tasks::{
+    Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
+    bundle::{locate, weights_sha256},
+};
+use grulm_train::{Options, Outcome, Start};
+use tch::Device;
+
+use crate::{config::PretrainConfig, exit::{Ending, Usage}, logging, output::grouped, signals::Signals};
+
+/// Opens the corpus of `config`, which must be prepared with the same settings. `file` is the config's, for messages.
+///
+/// # Errors
+/// When it is not there, damaged, or prepared otherwise.
+pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Result<Corpus> {
+    let dir = &config.corpus.dir;
+    let prepare = format!("run `pretrainer prepare -c {}` first", file.display());
+    if !dir.join("manifest.json").is_file() {
+        return Err(Usage(format!("{}: no corpus is there (`corpus.dir`); {prepare}", dir.display())).into());
+    }
+    let corpus = Corpus::open(dir)?;
+    let now = Settings { corpus: config.corpus.clone(), tokenizer: config.tokenizer.clone() };
+    let mut changed = differences(&corpus.manifest.config, &now)?;
+    changed.retain(|difference| difference.key != "corpus.dir");
+    if changed.is_empty() {
+        return Ok(corpus);
+    }
+    let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
+    let dir = dir.display();
+    Err(Usage(format!("{dir}: the corpus was prepared with other settings ({}); {prepare}", list.join(", "))).into())
+}
+
+/// A task that is ready for training.
+pub(crate) struct Ready {
+    /// The model and its data.
+    pub(crate) task: LanguageModelling,
+    provenance: Provenance,
+}
+
+/// Makes the model and puts it before its data.
+///
+/// # Errors
+/// When the corpus is too small, or `train.init` does not fit.
+pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) -> anyhow::Result<Ready> {
+    let split = |split| -> anyhow::Result<Option<TokenSplit>> {
+        let bytes = corpus.manifest.splits.get(&split).map_or(0, |info| info.bytes);
+        Ok(corpus.stream(split)?.map(|stream| TokenSplit { stream, bytes }))
+    };
+    let train = split(Split::Train)?
+        .ok_or_else(|| Usage(format!("{}: the corpus has no training text", corpus.dir.display())))?;
+    let valid = split(Split::Valid)?;
+    if valid.is_none() {
+        tracing::warn!("no validation text (corpus.valid, corpus.valid_fraction): the newest checkpoint counts as the best");
+    }
+    let vocab_size = i64::try_from(corpus.tokenizer.vocab_size()).context("vocabulary")?;
+    let model = LanguageModel::new(&config.model, vocab_size, config.run.seed, device)?;
+    let parent = config.train.init.as_deref().map(|init| start_from(&model, init, &corpus)).transpose()?;
+    let precision = config.train.precision.resolve(device);
+    let batching = Batching {
+        batch_size: config.train.batch_size,
+        sequence_length: config.train.sequence_length,
+        seed: config.run.seed,
+        precision,
+    };
+    let (parameters, tokens) = (model.params().count() as u64, train.stream.len());
+    let provenance = Provenance {
+        grulm: env!("CARGO_PKG_VERSION").to_owned(),
+        corpus: Some(corpus.manifest.fingerprint.clone()),
+        parent,
+        ..Provenance::default()
+    };
+    let task = LanguageModelling::new(model, corpus.tokenizer, corpus.cleaner, &train, valid, batching)?;
+    tracing::info!(
+        "{} with {} threads, {} arithmetic; {} parameters; {} training tokens, {} steps an epoch",
+        device_name(device),
+        config.run.threads(),
+        precision.name(),
+        grouped(parameters),
+        grouped(tokens),
+        grouped(task.steps_per_epoch(config.train.accumulate))
+    );
+    Ok(Ready { task, provenance })
+}
+
+/// The device as configs name it.
+pub(crate) fn device_name(device: Device) -> String {
+    match device {
+        Device::Cuda(index) => format!("cuda:{index}"),
+        _ => "cpu".to_owned(),
+    }
+}
+
+/// Gives `model` the weights of the bundle `init`, and returns their hash.
+fn start_from(model: &LanguageModel, init: &Path, corpus: &Corpus) -> anyhow::Result<String> {
+    let refuse = |reason: String| Usage(format!("`train.init` = {init:?}: {reason}"));
+    let folder = locate(init).map_err(|error| refuse(error.to_string()))?;
+    let parent = Bundle::open(&folder, Device::Cpu).with_context(|| format!("`train.init` = {init:?}"))?;
+    if parent.tokenizer.hash() != corpus.tokenizer.hash() {
+        let file = folder.join("tokenizer.json");
+        return Err(refuse(format!(
+            "its tokenizer (hash {}) is not that of the corpus (hash {}); set tokenizer.file = {file:?} and prepare the corpus again",
+            parent.tokenizer.hash(),
+            corpus.tokenizer.hash()
+        ))
+        .into());
+    }
+    // Dropouts are no part of the weights.
+    let mut own = model.config().clone();
+    own.dropout = parent.model.config().dropout.clone();
+    if own != *parent.model.config() {
+        let sizes = differences(parent.model.config(), &own)?;
+        let list: Vec<_> = sizes.iter().map(|d| format!("`model.{}` = {}, there {}", d.key, d.right, d.left)).collect();
+        return Err(refuse(format!("its model differs: {}", list.join(", "))).into());
+    }
+    if parent.cleaner.hash() != corpus.cleaner.hash() {
+        tracing::warn!("the text of {} was cleaned otherwise than this corpus ([corpus.clean])", init.display());
+    }
+    model.params().load(&folder.join(WEIGHTS_FILE))?;
+    tracing::info!("starting from the weights of {}", folder.display());
+    Ok(weights_sha256(&folder)?)
+}
+
+/// How training ended.
+pub(crate) enum Trained {
+    /// The folder of the best checkpoint.
+    Best(PathBuf),
+    /// A signal came.
+    Stopped(Ending),
+}
+
+/// Trains, and saves and stops where a signal comes.
+///
+/// # Errors
+/// As [`grulm_train::train`].
+pub(crate) fn train(config: &PretrainConfig, mut ready: Ready, start: Start) -> anyhow::Result<Trained> {
+    let config_toml = grulm_config::to_toml(config)?;
+    logging::attach(&config.run.dir)?;
+    let signals = Signals::listen()?;
+    let options = Options {
+        run_dir: &config.run.dir,
+        seed: config.run.seed,
+        config: &config.train,
+        config_toml: &config_toml,
+        start,
+        provenance: ready.provenance,
+        stop: signals.stop(),
+        progress: true,
+    };
+    Ok(match grulm_train::train(&mut ready.task, &options)? {
+        Outcome::Finished { best, .. } => Trained::Best(best),
+        Outcome::Interrupted { signal, checkpoint } => {
+            match checkpoint {
+                Some(checkpoint) => tracing::info!("go on from {} with --resume", checkpoint.display()),
+                None => tracing::info!("stopped before the first step; nothing was to be saved"),
+            }
+            Trained::Stopped(Ending::Stopped(signal))
+        }
+    })
+}
