@@ -12,7 +12,8 @@ use super::rejects::{Reject, Rejects, cut};
 use super::spool::{Spool, SpoolWriter};
 use crate::dedup::{Entry, Folded, MinHash, Spill, Spilled, text_key};
 use crate::split::by_hash;
-use crate::{Error, Format, Split, Unit, Verdict};
+use crate::tokenized::keeps_blank;
+use crate::{Error, Split, Verdict};
 
 /// What the first pass leaves.
 pub(super) struct Gathered {
@@ -89,8 +90,7 @@ pub(super) fn gather(plan: &Plan<'_>, work: &Path, progress: &ProgressBar) -> Re
 fn clean(plan: &Plan<'_>, minhash: Option<&MinHash>, batch: Batch) -> Result<Cleaned, Error> {
     let input = &plan.inputs[batch.input];
     let filtered = plan.given(batch.input).is_none() && !plan.filter.is_empty();
-    // A blank line is part of a text by lines; elsewhere a document without text is nothing.
-    let keeps_blank = plan.corpus.unit == Unit::Line && input.format == Format::Text;
+    let keeps_blank = keeps_blank(plan.corpus.unit, input.format);
     let mut cleaned = Cleaned {
         input: batch.input,
         kept: Vec::with_capacity(batch.documents.len()),
