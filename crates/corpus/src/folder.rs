@@ -189,7 +189,15 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_no_corpus_is_left_alone() {
-        for name in ["thesis.doc", "train-00000.bin.bak", "train-x.bin", "notes.json", "train.txt", "work", "tokenizer.json.bak"] {
+        for name in [
+            "thesis.doc",
+            "train-00000.bin.bak",
+            "train-x.bin",
+            "notes.json",
+            "train.txt",
+            "work",
+            "tokenizer.json.bak",
+        ] {
             let parent = tempfile::tempdir().unwrap();
             let file = parent.path().join("c").join(name);
             fs::create_dir(parent.path().join("c")).unwrap();
@@ -203,16 +211,11 @@ mod tests {
 
     #[test]
     fn the_names_of_a_corpus() {
-        for name in [
-            "train-00000.bin",
-            "test-123456.bin",
-            "manifest.json",
-            "rejects.jsonl",
-            "tokenizer.json",
-            "cleaning.json.part",
-            "work",
-        ] {
+        for name in ["train-00000.bin", "test-123456.bin", "manifest.json", "rejects.jsonl", "tokenizer.json"] {
             assert!(is_ours(name), "{name}");
+        }
+        for name in ["cleaning.json.part", ".tmpAbC", "work"] {
+            assert!(is_temporary(name) && !is_ours(name), "{name}");
         }
     }
 }
