@@ -1,11 +1,15 @@
 //! Text to documents to tokens.
 
+mod clean;
 mod config;
 mod document;
 mod error;
+mod words;
 
+pub use clean::Cleaner;
 pub use config::{
-    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm, Unit,
+    CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
+    Unit,
 };
 pub use document::{Document, Split};
 pub use error::Error;
