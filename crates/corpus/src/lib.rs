@@ -1,5 +1,6 @@
 //! Text to documents to tokens.
 
+mod clean;
 mod config;
 mod corpus;
 mod dedup;
@@ -18,7 +19,9 @@ mod stream;
 mod tokenized;
 mod tokenizer;
 mod validate;
+mod words;
 
+pub use clean::Cleaner;
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
     Unit,
