@@ -79,10 +79,15 @@ mod tests {
         let fail = |at: u64| Error::Tokenizer(at.to_string());
         let items = || (0..500_u64).map(|i| Ok((1, i)));
         let mut taken = 0;
-        let error = ordered(&pool(4), items(), |i| if i % 100 == 99 { Err(fail(i)) } else { Ok(i) }, |_| {
-            taken += 1;
-            Ok(())
-        });
+        let error = ordered(
+            &pool(4),
+            items(),
+            |i| if i % 100 == 99 { Err(fail(i)) } else { Ok(i) },
+            |_| {
+                taken += 1;
+                Ok(())
+            },
+        );
         assert_eq!((taken, error.unwrap_err().to_string()), (99, "tokenizer: 99".into()));
         let broken = items().chain([Err(fail(500))]);
         assert!(ordered(&pool(4), broken, Ok, |_| Ok(())).is_err());

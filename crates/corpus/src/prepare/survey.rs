@@ -50,7 +50,9 @@ pub(super) fn survey(spool: &Spool, removal: &Removal, inputs: &[Input]) -> Resu
         true
     })?;
     for (reason, document, other) in removal.samples() {
-        if let (Some((file, position, text)), Some((other_file, other_position, _))) = (found.get(&document), found.get(&other)) {
+        if let (Some((file, position, text)), Some((other_file, other_position, _))) =
+            (found.get(&document), found.get(&other))
+        {
             survey.duplicates.push(Reject {
                 rule: reason.name(),
                 value: format!("repeats {other_file}:{other_position}"),
