@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# What CI runs: format, clippy and rustdoc with warnings as errors, the sample data against its generator, every test.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+step() { printf '\n== %s\n' "$*" >&2; }
+
+step "libtorch"
+scripts/libtorch.sh
+
+step "format"
+cargo fmt --all --check
+
+step "clippy"
+cargo clippy --locked --workspace --all-targets -- -D warnings
+
+step "rustdoc"
+RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --locked --workspace --no-deps
+
+step "sample data"
+python3 scripts/sample_data.py --check
+
+step "tests"
+scripts/test.sh
