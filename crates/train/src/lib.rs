@@ -1,1 +1,42 @@
-//! grulm train.
+//! How anything is trained: one loop for every [`Task`](grulm_tasks::Task).
+//!
+//! [`train`] is the loop. It writes a run folder: `config.toml`, `metrics.jsonl` (what is deterministic), `timing.jsonl`
+//! (what is not), and `checkpoints/`, with the files `best` and `last` that name two of them. A run that was stopped, or
+//! killed, continues bit for bit.
+//!
+//! ```
+//! use grulm_train::{Schedule, TrainConfig};
+//!
+//! let config = TrainConfig { learning_rate: 0.1, schedule: Schedule::Linear, ..TrainConfig::default() };
+//! config.validate()?;
+//! assert!((config.rates().at(50, 100) - 0.05).abs() < 1e-12);
+//! # Ok::<(), grulm_config::Invalid>(())
+//! ```
+
+mod budget;
+mod checkpoint;
+mod config;
+mod error;
+mod find_lr;
+mod optim;
+mod recorder;
+mod run_config;
+mod run_folder;
+mod schedule;
+mod snapshot;
+mod state;
+mod stop;
+mod trainer;
+mod update;
+
+pub use checkpoint::best_checkpoint;
+pub use config::{Budget, OptimizerKind, PrecisionSetting, TrainConfig};
+pub use error::Error;
+pub use find_lr::{LrCurve, LrPoint, LrRange, find_lr};
+pub use optim::Optimizer;
+pub use run_config::{DeviceSetting, LogLevel, RunConfig};
+pub use run_folder::Start;
+pub use schedule::{Rates, Schedule, Warmup};
+pub use state::{Best, TrainState};
+pub use stop::StopFlag;
+pub use trainer::{Options, Outcome, train};

@@ -1,0 +1,125 @@
+//! From a wall-clock budget to a number of steps.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use grulm_tasks::{Task, bundle::Provenance};
+
+use crate::{
+    Error, StopFlag,
+    checkpoint::{self, FOLDER, PART},
+    config::TrainConfig,
+    snapshot::Snapshot,
+    state::TrainState,
+    update::Updater,
+};
+
+/// What things take here, in seconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Speed {
+    /// One update: the median.
+    pub(crate) step: f64,
+    /// One evaluation.
+    pub(crate) evaluation: f64,
+    /// Writing one checkpoint.
+    pub(crate) checkpoint: f64,
+}
+
+/// Updates before the first that is timed: allocators and caches settle.
+const WARM_UP: u64 = 3;
+/// Fewest updates that are timed.
+const FEWEST: usize = 3;
+/// Longest time that updates are timed for, and the part of the budget that it may take.
+const LONGEST: Duration = Duration::from_secs(10);
+const PART_OF_BUDGET: u32 = 20;
+/// Part of the time left that is planned for: machines slow down.
+const PLANNED: f64 = 0.95;
+
+impl Speed {
+    /// Measures on state that is thrown away: weights and carried state are as before when this returns.
+    pub(crate) fn measure(
+        task: &mut dyn Task,
+        config: &TrainConfig,
+        seed: u64,
+        run_dir: &Path,
+        budget: Duration,
+        stop: &StopFlag,
+    ) -> Result<Self, Error> {
+        let before = Snapshot::take(task);
+        let measured = measure(task, config, seed, run_dir, LONGEST.min(budget / PART_OF_BUDGET), stop);
+        before.restore(task)?;
+        measured
+    }
+
+    /// The number of steps that fit into `seconds`, one at least.
+    pub(crate) fn steps_within(&self, seconds: f64, evaluate_every: u64, checkpoint_every: u64) -> u64 {
+        // The evaluation and the checkpoint at the end.
+        let training = seconds * PLANNED - self.evaluation - self.checkpoint;
+        // Each evaluation may be the best so far, and then a checkpoint follows.
+        let evaluations = (self.evaluation + self.checkpoint) / evaluate_every as f64;
+        let each = self.step + evaluations + self.checkpoint / checkpoint_every as f64;
+        ((training / each.max(1e-9)) as u64).max(1)
+    }
+}
+
+fn measure(
+    task: &mut dyn Task,
+    config: &TrainConfig,
+    seed: u64,
+    run_dir: &Path,
+    longest: Duration,
+    stop: &StopFlag,
+) -> Result<Speed, Error> {
+    let mut updater = Updater::new(config, task.params());
+    let mut times = Vec::new();
+    let begun = Instant::now();
+    let mut step = 0;
+    while stop.signal().is_none() && (times.len() < FEWEST || begun.elapsed() < longest) {
+        let start = Instant::now();
+        updater.update(task, seed, 0, step, config.learning_rate * RATE)?;
+        // Reading from the device waits for it.
+        updater.first_skipped()?;
+        if step >= WARM_UP {
+            times.push(start.elapsed().as_secs_f64());
+        }
+        step += 1;
+    }
+    times.sort_by(f64::total_cmp);
+    let median = times.get(times.len() / 2).copied().unwrap_or(0.0);
+    let start = Instant::now();
+    if stop.signal().is_none() {
+        task.evaluate()?;
+    }
+    let evaluation = start.elapsed().as_secs_f64();
+    let part = run_dir.join(FOLDER).join(format!("probe{PART}"));
+    let mut state = TrainState::new(seed, step);
+    let checkpoint = checkpoint::write(&part, task, &updater.optimizer, &mut state, &Provenance::default())?;
+    std::fs::remove_dir_all(&part).map_err(Error::io(&part))?;
+    Ok(Speed { step: median, evaluation, checkpoint })
+}
+
+/// The probe's part of the learning rate: numbers that grow without bound would take another time.
+const RATE: f64 = 0.01;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_fit_into_the_time() {
+        let check = |step, evaluation, checkpoint, seconds, evaluate_every, expect: u64| {
+            let found = Speed { step, evaluation, checkpoint }.steps_within(seconds, evaluate_every, 1000);
+            // Rounding may cost a step.
+            assert!(found.abs_diff(expect) <= 1, "{found}, expected {expect}");
+        };
+        check(0.1, 0.0, 0.0, 100.0, 1, 950);
+        check(0.1, 5.0, 0.0, 100.0, u64::MAX, 900);
+        check(0.1, 5.0, 0.0, 100.0, 100, 600);
+        check(0.1, 4.0, 1.0, 100.0, 100, 596);
+        check(10.0, 0.0, 0.0, 1.0, 1, 1);
+        check(0.1, 1e9, 0.0, 100.0, 1, 1);
+        check(0.1, 0.0, 0.0, -5.0, 1, 1);
+    }
+}

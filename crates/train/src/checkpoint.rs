@@ -1,0 +1,315 @@
+//! Checkpoints: written whole or not at all, verified before use.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{Read, Write},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use grulm_tasks::{Task, bundle::Provenance};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error,
+    optim::Optimizer,
+    state::{TrainState, VERSION},
+};
+
+/// The folder of checkpoints in a run folder.
+pub(crate) const FOLDER: &str = "checkpoints";
+/// Names the best checkpoint of a run folder.
+pub(crate) const BEST: &str = "best";
+/// Names the newest checkpoint of a run folder.
+pub(crate) const LAST: &str = "last";
+
+const WEIGHTS: &str = "model.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+const CARRY: &str = "carry.safetensors";
+const STATE: &str = "state.json";
+
+/// Ends the name of what is not complete yet, or about to be removed.
+pub(crate) const PART: &str = ".part";
+/// Ends the name of a checkpoint that failed its verification.
+const DAMAGED: &str = ".damaged";
+
+/// The folder of the best checkpoint of the run in `run_dir` (the newest, where the task has no validation data).
+///
+/// # Errors
+/// When the run has none, or the file `best` names none.
+pub fn best_checkpoint(run_dir: &Path) -> Result<PathBuf, Error> {
+    let pointer = run_dir.join(BEST);
+    let name = fs::read_to_string(&pointer).map_err(Error::io(&pointer))?;
+    let name = name.trim_end();
+    let folder = run_dir.join(FOLDER).join(name);
+    if step_of(name).is_none() || !folder.is_dir() {
+        let reason = format!("names {name:?}, which is no checkpoint in {}", run_dir.join(FOLDER).display());
+        return Err(Error::checkpoint(&pointer, reason));
+    }
+    Ok(folder)
+}
+
+/// The folder name of the checkpoint after `step` updates.
+pub(crate) fn name(step: u64) -> String {
+    format!("step-{step:07}")
+}
+
+fn step_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("step-")?;
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// Checkpoints in a run folder by step, the newest first; what is not complete is none.
+pub(crate) fn list(run_dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let mut found: Vec<_> =
+        entries(&run_dir.join(FOLDER))?.into_iter().filter_map(|(name, path)| Some((step_of(&name)?, path))).collect();
+    found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+    Ok(found)
+}
+
+fn entries(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let read = match fs::read_dir(folder) {
+        Ok(read) => read,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Error::io(folder)(e)),
+    };
+    read.map(|entry| {
+        let entry = entry.map_err(Error::io(folder))?;
+        Ok((entry.file_name().to_string_lossy().into_owned(), entry.path()))
+    })
+    .collect()
+}
+
+/// Whether `name` is a name that this module gives to a folder.
+pub(crate) fn is_own_name(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name);
+    step_of(stem).is_some() || stem == "probe"
+}
+
+/// Removes what an earlier process left half-written or half-removed.
+pub(crate) fn remove_partial(run_dir: &Path) -> Result<(), Error> {
+    for (name, path) in entries(&run_dir.join(FOLDER))? {
+        if name.ends_with(PART) && is_own_name(&name) {
+            tracing::info!("removing {}, which is not complete", path.display());
+            fs::remove_dir_all(&path).map_err(Error::io(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// Saves a checkpoint under its final name, then moves `last` and `best` to it, then removes old ones but the newest `keep`
+/// and the best.
+pub(crate) fn save(
+    run_dir: &Path,
+    task: &dyn Task,
+    optimizer: &Optimizer,
+    state: &mut TrainState,
+    provenance: &Provenance,
+    keep: usize,
+) -> Result<PathBuf, Error> {
+    let parent = run_dir.join(FOLDER);
+    let name = name(state.step);
+    let (target, part) = (parent.join(&name), parent.join(format!("{name}{PART}")));
+    write(&part, task, optimizer, state, provenance)?;
+    if target.exists() {
+        // Only a run that was resumed from before this step comes here.
+        discard(&target)?;
+    }
+    fs::rename(&part, &target).map_err(Error::io(&target))?;
+    sync_folder(&parent)?;
+    point(run_dir, state)?;
+    remove_old(run_dir, state, keep)?;
+    Ok(target)
+}
+
+/// Makes `last` and `best` name the checkpoints that `state` knows.
+pub(crate) fn point(run_dir: &Path, state: &TrainState) -> Result<(), Error> {
+    let best = state.best.as_ref().map_or(state.step, |best| best.step);
+    write_atomically(&run_dir.join(LAST), format!("{}\n", name(state.step)).as_bytes())?;
+    write_atomically(&run_dir.join(BEST), format!("{}\n", name(best)).as_bytes())
+}
+
+/// Writes every file of a checkpoint to `folder` and makes them durable; says how long that took, in seconds.
+pub(crate) fn write(
+    folder: &Path,
+    task: &dyn Task,
+    optimizer: &Optimizer,
+    state: &mut TrainState,
+    provenance: &Provenance,
+) -> Result<f64, Error> {
+    let begun = Instant::now();
+    if folder.exists() {
+        fs::remove_dir_all(folder).map_err(Error::io(folder))?;
+    }
+    fs::create_dir_all(folder).map_err(Error::io(folder))?;
+    task.save_bundle(folder, provenance)?;
+    optimizer.save(&folder.join(OPTIMIZER))?;
+    grulm_model::save_tensors(&folder.join(CARRY), &task.state())?;
+    state.sha256 = BTreeMap::new();
+    for (path, _) in files(folder, folder)? {
+        let sum = sha256(&folder.join(&path))?;
+        state.sha256.insert(path, sum);
+    }
+    let own = sha256_of(&json(state, folder)?);
+    state.sha256.insert(STATE.to_owned(), own);
+    write_atomically(&folder.join(STATE), &json(state, folder)?)?;
+    for (_, path) in files(folder, folder)? {
+        File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io(&path))?;
+    }
+    sync_folder(folder)?;
+    Ok(begun.elapsed().as_secs_f64())
+}
+
+/// The newest checkpoint that is whole, with its state. Those that are not are set aside, with a warning each.
+pub(crate) fn newest_whole(run_dir: &Path) -> Result<Option<(PathBuf, TrainState)>, Error> {
+    let found = list(run_dir)?;
+    let mut reasons = Vec::new();
+    let mut damaged = Vec::new();
+    let mut whole = None;
+    for (step, path) in found {
+        match verify(&path, step) {
+            Ok(state) => {
+                whole = Some((path, state));
+                break;
+            }
+            Err(e) => {
+                tracing::warn!("passing over {}: {e}", path.display());
+                reasons.push(e.to_string());
+                damaged.push(path);
+            }
+        }
+    }
+    if whole.is_none() && !reasons.is_empty() {
+        let reason = format!("no checkpoint is whole: {}", reasons.join("; "));
+        return Err(Error::checkpoint(&run_dir.join(FOLDER), reason));
+    }
+    for path in damaged {
+        let aside = with_suffix(&path, DAMAGED);
+        if aside.exists() {
+            fs::remove_dir_all(&aside).map_err(Error::io(&aside))?;
+        }
+        fs::rename(&path, &aside).map_err(Error::io(&path))?;
+    }
+    Ok(whole)
+}
+
+/// Reads the state of a checkpoint and compares every file with the sum that was recorded.
+fn verify(folder: &Path, step: u64) -> Result<TrainState, Error> {
+    let path = folder.join(STATE);
+    let text = fs::read(&path).map_err(Error::io(&path))?;
+    let mut state: TrainState =
+        serde_json::from_slice(&text).map_err(|e| Error::checkpoint(&path, format!("not a whole state: {e}")))?;
+    if state.version != VERSION {
+        let reason = format!("format version {}; this program reads {VERSION}", state.version);
+        return Err(Error::checkpoint(&path, reason));
+    }
+    let own = state.sha256.remove(STATE);
+    if own != Some(sha256_of(&json(&state, folder)?)) || state.step != step {
+        return Err(Error::checkpoint(&path, "does not match its own checksum"));
+    }
+    for required in [WEIGHTS, OPTIMIZER, CARRY] {
+        if !state.sha256.contains_key(required) {
+            return Err(Error::checkpoint(&path, format!("lists no {required}")));
+        }
+    }
+    for (name, sum) in &state.sha256 {
+        let path = folder.join(name);
+        if sha256(&path)? != *sum {
+            return Err(Error::checkpoint(&path, "does not match its checksum in state.json"));
+        }
+    }
+    Ok(state)
+}
+
+/// Loads weights, optimizer and carried state from a checkpoint that was verified.
+pub(crate) fn load(folder: &Path, task: &mut dyn Task, optimizer: &mut Optimizer) -> Result<(), Error> {
+    task.params().load(&folder.join(WEIGHTS))?;
+    optimizer.load(&folder.join(OPTIMIZER))?;
+    Ok(task.load_state(&grulm_model::load_tensors(&folder.join(CARRY))?)?)
+}
+
+fn remove_old(run_dir: &Path, state: &TrainState, keep: usize) -> Result<(), Error> {
+    let best = state.best.as_ref().map(|best| best.step);
+    for (_, path) in list(run_dir)?.into_iter().skip(keep).filter(|(step, _)| Some(*step) != best) {
+        discard(&path)?;
+    }
+    Ok(())
+}
+
+/// Removes a checkpoint; it loses its name first, so that a half-removed one is never taken for whole.
+fn discard(path: &Path) -> Result<(), Error> {
+    let dying = with_suffix(path, &format!(".old{PART}"));
+    if dying.exists() {
+        fs::remove_dir_all(&dying).map_err(Error::io(&dying))?;
+    }
+    fs::rename(path, &dying).map_err(Error::io(path))?;
+    fs::remove_dir_all(&dying).map_err(Error::io(&dying))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+/// Replaces a file: a reader finds the old content or the new, and nothing in between.
+pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let part = with_suffix(path, PART);
+    File::create(&part)
+        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
+        .map_err(Error::io(&part))?;
+    fs::rename(&part, path).map_err(Error::io(path))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}
+
+/// Makes names in a folder durable, where the system can.
+fn sync_folder(folder: &Path) -> Result<(), Error> {
+    if cfg!(unix) {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder))?;
+    }
+    Ok(())
+}
+
+/// Every file below `folder`: its path from `root`, with `/`, and its path.
+fn files(root: &Path, folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+    let mut found = Vec::new();
+    for (_, path) in entries(folder)? {
+        if path.is_dir() {
+            found.extend(files(root, &path)?);
+        } else {
+            let relative = path.strip_prefix(root).unwrap_or(&path);
+            let parts: Vec<_> = relative.iter().map(|part| part.to_string_lossy()).collect();
+            found.push((parts.join("/"), path));
+        }
+    }
+    Ok(found)
+}
+
+fn json(state: &TrainState, folder: &Path) -> Result<Vec<u8>, Error> {
+    let mut text = serde_json::to_vec_pretty(state)
+        .map_err(|e| Error::checkpoint(&folder.join(STATE), format!("cannot be written: {e}")))?;
+    text.push(b'\n');
+    Ok(text)
+}
+
+fn sha256(path: &Path) -> Result<String, Error> {
+    let mut file = File::open(path).map_err(Error::io(path))?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0u8; 1 << 16];
+    loop {
+        match file.read(&mut buffer).map_err(Error::io(path))? {
+            0 => return Ok(hex(&hasher.finalize())),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
+
+fn sha256_of(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

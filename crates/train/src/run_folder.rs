@@ -1,0 +1,147 @@
+//! The run folder: who may write to it, and what it must hold.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    Error,
+    checkpoint::{self, BEST, FOLDER, LAST, PART, write_atomically},
+};
+
+pub(crate) const CONFIG: &str = "config.toml";
+pub(crate) const METRICS: &str = "metrics.jsonl";
+pub(crate) const TIMING: &str = "timing.jsonl";
+const LOCK: &str = "run.lock";
+/// Written by the binaries.
+const LOG: &str = "log.txt";
+/// Written by the binaries.
+const REPORT: &str = "report.html";
+
+/// What to do about a run that the folder already holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// Refuse it.
+    Fresh,
+    /// Go on from its newest whole checkpoint.
+    Resume,
+    /// Remove it and start at step 0.
+    Overwrite,
+}
+
+/// A run folder that this process alone writes to, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct RunFolder {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl RunFolder {
+    /// Locks the folder and readies it for a run with this configuration.
+    pub(crate) fn open(path: &Path, start: Start, config_toml: &str) -> Result<Self, Error> {
+        check_content(path, start)?;
+        fs::create_dir_all(path).map_err(Error::io(path))?;
+        let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        if start == Start::Overwrite {
+            remove_run(path)?;
+        }
+        let checkpoints = path.join(FOLDER);
+        fs::create_dir_all(&checkpoints).map_err(Error::io(&checkpoints))?;
+        checkpoint::remove_partial(path)?;
+        // Before the config: a config without metrics beside it is a user's own.
+        let metrics = path.join(METRICS);
+        File::options().create(true).append(true).open(&metrics).map_err(Error::io(&metrics))?;
+        write_atomically(&path.join(CONFIG), config_toml.as_bytes())?;
+        Ok(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn check_content(path: &Path, start: Start) -> Result<(), Error> {
+    let clashes = [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| path.join(name).exists());
+    let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
+    match start {
+        Start::Fresh if is_run => {
+            let newest = checkpoint::list(path)?.first().map(|(step, _)| format!(", at step {step}"));
+            let reason = format!(
+                "holds a run already{}; go on with it with --resume, or remove it and start anew with --overwrite",
+                newest.unwrap_or_default()
+            );
+            Err(Error::run_folder(path, reason))
+        }
+        Start::Resume if !is_run => {
+            Err(Error::run_folder(path, "holds no run to resume; start one without --resume, or correct run.dir"))
+        }
+        Start::Fresh | Start::Overwrite if clashes && !is_run => {
+            Err(Error::run_folder(path, "holds files that a run would replace, but no run; choose another run.dir"))
+        }
+        Start::Overwrite => check_all_own(path),
+        Start::Fresh | Start::Resume => Ok(()),
+    }
+}
+
+/// Overwriting removes a run; anything else in the folder means that it may be the wrong one.
+fn check_all_own(path: &Path) -> Result<(), Error> {
+    let own = [CONFIG, METRICS, TIMING, LOG, REPORT, LOCK, BEST, LAST, FOLDER];
+    let foreign = |folder: &Path, is_own: &dyn Fn(&str) -> bool| -> Result<(), Error> {
+        if !folder.is_dir() {
+            return Ok(());
+        }
+        for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+            let name = entry.map_err(Error::io(folder))?.file_name().to_string_lossy().into_owned();
+            if !is_own(&name) {
+                let reason = format!(
+                    "{name:?} in {} is no part of a run; --overwrite removes runs only: move it, or choose another run.dir",
+                    folder.display()
+                );
+                return Err(Error::run_folder(path, reason));
+            }
+        }
+        Ok(())
+    };
+    foreign(path, &|name| own.contains(&name.strip_suffix(PART).unwrap_or(name)))?;
+    foreign(&path.join(FOLDER), &checkpoint::is_own_name)
+}
+
+/// Removes a run's files but the lock, which is held, and the log, which the binary is writing.
+fn remove_run(path: &Path) -> Result<(), Error> {
+    for name in [BEST, LAST, TIMING, REPORT, METRICS, CONFIG] {
+        let file = path.join(name);
+        match fs::remove_file(&file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&file)(e)),
+            _ => {}
+        }
+    }
+    let checkpoints = path.join(FOLDER);
+    if checkpoints.is_dir() {
+        fs::remove_dir_all(&checkpoints).map_err(Error::io(&checkpoints))?;
+    }
+    Ok(())
+}
+
+fn lock(folder: &Path) -> Result<File, Error> {
+    let path = folder.join(LOCK);
+    let mut file =
+        File::options().create(true).truncate(false).read(true).write(true).open(&path).map_err(Error::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let owner = fs::read_to_string(&path).unwrap_or_default();
+            let reason = format!(
+                "another process (number {}) is writing a run here; wait for it, or choose another run.dir",
+                owner.trim()
+            );
+            return Err(Error::run_folder(folder, reason));
+        }
+        Err(TryLockError::Error(e)) => {
+            tracing::warn!("{}: this file system has no locks ({e}); do not start a second run here", path.display());
+        }
+    }
+    file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(Error::io(&path))?;
+    Ok(file)
+}

@@ -1,0 +1,269 @@
+//! The training loop.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use grulm_tasks::{Scores, Task, bundle::Provenance};
+use tch::{Kind, Tensor};
+
+use crate::{
+    Error, StopFlag,
+    budget::Speed,
+    checkpoint,
+    config::{Budget, PrecisionSetting, TrainConfig},
+    recorder::{Recorder, Training},
+    run_folder::{RunFolder, Start},
+    state::{TrainState, Window},
+    update::{Updated, Updater},
+};
+
+/// Everything about a run but the task.
+#[derive(Debug, Clone)]
+pub struct Options<'a> {
+    /// The run folder.
+    pub run_dir: &'a Path,
+    /// What all randomness derives from.
+    pub seed: u64,
+    /// The settings.
+    pub config: &'a TrainConfig,
+    /// The text for the folder's `config.toml`: all settings, resolved.
+    pub config_toml: &'a str,
+    /// What to do about a run that the folder already holds.
+    pub start: Start,
+    /// What a bundle says of its origin; the loop fills in step, tokens and scores.
+    pub provenance: Provenance,
+    /// Asks the loop to save and stop.
+    pub stop: &'a StopFlag,
+    /// Whether to show a progress bar where stderr is a terminal.
+    pub progress: bool,
+}
+
+/// How [`train`] ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// All steps were made, or `train.patience` ran out.
+    Finished {
+        /// The folder of the best checkpoint; the newest where the task has no validation data.
+        best: PathBuf,
+        /// Its validation figures.
+        scores: Option<Scores>,
+    },
+    /// A signal came.
+    Interrupted {
+        /// Its number.
+        signal: i32,
+        /// The checkpoint that was saved; none where training had not begun.
+        checkpoint: Option<PathBuf>,
+    },
+}
+
+/// Trains `task` as `options` say.
+///
+/// Every random draw and every batch is a function of the seed and the step, and everything else that the loop needs is in
+/// its checkpoints: a run that was stopped goes on with [`Start::Resume`] as if it had not been, bit for bit.
+///
+/// # Errors
+/// When settings, the run folder or its checkpoints cannot be used, the task fails, or the loss is not finite
+/// ([`Error::Diverged`]).
+pub fn train(task: &mut dyn Task, options: &Options<'_>) -> Result<Outcome, Error> {
+    let begun = Instant::now();
+    let config = options.config;
+    config.validate()?;
+    let folder = RunFolder::open(options.run_dir, options.start, options.config_toml)?;
+    let mut updater = Updater::new(config, task.params());
+    let resumed = if options.start == Start::Resume { resume(task, &mut updater, options)? } else { None };
+    let mut state = match resumed {
+        Some(state) => state,
+        None => TrainState::new(options.seed, total_steps(task, &folder, options, begun)?),
+    };
+    if state.finished {
+        tracing::info!("this run has already finished, at step {} of {}", state.step, state.total_steps);
+        return finished(&folder, &state);
+    }
+    if let (Some(signal), 0) = (options.stop.signal(), state.step) {
+        return Ok(Outcome::Interrupted { signal, checkpoint: None });
+    }
+
+    let rates = config.rates();
+    let evaluate_every = config.evaluate_every(task.steps_per_epoch(config.accumulate));
+    let mut recorder = Recorder::open(folder.path(), &state, begun, options.progress)?;
+    let mut window = LossWindow::new(state.window, task);
+    while !state.finished {
+        let learning_rate = rates.at(state.step, state.total_steps);
+        let updated = updater.update(task, state.seed, state.stage, state.step, learning_rate)?;
+        state.step += 1;
+        state.tokens += updated.count;
+        window.add(&updated)?;
+        recorder.step(&state);
+
+        let last = state.step >= state.total_steps;
+        let due = |every: u64| last || state.step.is_multiple_of(every);
+        let (log, evaluate) = (due(config.log_every), due(evaluate_every));
+        let mut save = due(config.checkpoint_every);
+
+        if log {
+            check_finite(&updater, &folder, config)?;
+            let loss = window.take()?;
+            let grad_norm = f64::try_from(&updated.grad_norm)?;
+            recorder.training(&state, &Training { loss, figures: task.figures(loss), learning_rate, grad_norm })?;
+        }
+        let mut scores = None;
+        if evaluate {
+            check_finite(&updater, &folder, config)?;
+            let (evaluated, took) = recorder.aside(|| task.evaluate());
+            scores = evaluated?;
+            if let Some(scores) = &scores {
+                let improved = state.note(scores);
+                recorder.evaluation(&state, scores, improved, took)?;
+                save |= improved;
+            }
+        }
+        let impatient = config.patience > 0 && state.evaluations_since_best >= config.patience;
+        if impatient && !last {
+            recorder.say(|| tracing::info!("no better evaluation in {}: stopping early", config.patience));
+        }
+        state.finished = last || impatient;
+
+        let signal = options.stop.signal();
+        if save || state.finished || signal.is_some() {
+            check_finite(&updater, &folder, config)?;
+            state.window = window.read()?;
+            state.metrics_bytes = recorder.sync()?;
+            state.elapsed_seconds = recorder.elapsed();
+            let provenance = provenance(&options.provenance, &state, scores.as_ref());
+            let (saved, _) = recorder.aside(|| {
+                checkpoint::save(folder.path(), task, &updater.optimizer, &mut state, &provenance, config.keep)
+            });
+            let saved = saved?;
+            if let (Some(signal), false) = (signal, state.finished) {
+                recorder.say(|| tracing::info!("stopped by signal {signal} at step {}, which is saved", state.step));
+                return Ok(Outcome::Interrupted { signal, checkpoint: Some(saved) });
+            }
+        }
+    }
+    finished(&folder, &state)
+}
+
+/// The number of updates of a new run.
+fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, begun: Instant) -> Result<u64, Error> {
+    let config = options.config;
+    let epoch = task.steps_per_epoch(config.accumulate);
+    let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
+    let speed = Speed::measure(task, config, options.seed, folder.path(), budget, options.stop)?;
+    let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
+    let total = speed.steps_within(left, config.evaluate_every(epoch), config.checkpoint_every);
+    tracing::info!(
+        "{} s are left of the budget of {}: {total} steps of {:.1} ms, {:.2} s an evaluation, {:.2} s a checkpoint",
+        left.round(),
+        humantime::format_duration(budget),
+        speed.step * 1e3,
+        speed.evaluation,
+        speed.checkpoint
+    );
+    Ok(total)
+}
+
+/// Loads the newest whole checkpoint; none where the run was stopped before its first.
+fn resume(task: &mut dyn Task, updater: &mut Updater, options: &Options<'_>) -> Result<Option<TrainState>, Error> {
+    let Some((checkpoint, mut state)) = checkpoint::newest_whole(options.run_dir)? else {
+        tracing::warn!("{}: no checkpoint yet; starting at step 0", options.run_dir.display());
+        return Ok(None);
+    };
+    if state.seed != options.seed {
+        let allowed = format!("{}, with which the run was begun", state.seed);
+        return Err(grulm_config::Invalid::new("run.seed", options.seed, allowed).into());
+    }
+    checkpoint::load(&checkpoint, task, &mut updater.optimizer)?;
+    let config = options.config;
+    // A budget was turned into steps when the run began.
+    let total = match config.budget {
+        Some(_) => state.total_steps,
+        None => config.total_steps(task.steps_per_epoch(config.accumulate)),
+    };
+    if total < state.total_steps {
+        let allowed = format!("{} or more, which the run was begun with", state.total_steps);
+        return Err(grulm_config::Invalid::new("train.steps", total, allowed).into());
+    }
+    if total > state.total_steps {
+        tracing::info!("extending the run from {} to {total} steps", state.total_steps);
+        state.total_steps = total;
+        state.finished = false;
+        state.evaluations_since_best = 0;
+    }
+    if let Some(best) = &state.best
+        && !options.run_dir.join(checkpoint::FOLDER).join(checkpoint::name(best.step)).is_dir()
+    {
+        tracing::warn!("the best checkpoint, of step {}, is gone; the next evaluation is the best so far", best.step);
+        state.best = None;
+    }
+    checkpoint::point(options.run_dir, &state)?;
+    tracing::info!("resuming from {}", checkpoint.display());
+    Ok(Some(state))
+}
+
+fn finished(folder: &RunFolder, state: &TrainState) -> Result<Outcome, Error> {
+    let scores = state.best.as_ref().map(|best| best.scores.clone());
+    Ok(Outcome::Finished { best: checkpoint::best_checkpoint(folder.path())?, scores })
+}
+
+fn provenance(base: &Provenance, state: &TrainState, scores: Option<&Scores>) -> Provenance {
+    let figures = scores.map(|scores| scores.figures.as_slice()).unwrap_or_default();
+    Provenance {
+        step: state.step,
+        tokens: state.tokens,
+        // JSON has no infinity.
+        scores: figures.iter().filter(|(_, figure)| figure.is_finite()).cloned().collect(),
+        ..base.clone()
+    }
+}
+
+/// Ends the run where an update had to be skipped. Reads the device.
+fn check_finite(updater: &Updater, folder: &RunFolder, config: &TrainConfig) -> Result<(), Error> {
+    let Some(step) = updater.first_skipped()? else { return Ok(()) };
+    let kept = match checkpoint::list(folder.path())?.first() {
+        Some((_, path)) => format!("the last good checkpoint is {}", path.display()),
+        None => "no checkpoint had been saved yet".to_owned(),
+    };
+    let mut advice = format!("Try a lower train.learning_rate than {}, or a longer train.warmup", config.learning_rate);
+    if config.clip_norm == 0.0 {
+        advice.push_str(", or train.clip_norm = 1.0");
+    }
+    if config.precision != PrecisionSetting::Fp32 {
+        advice.push_str(", or train.precision = \"fp32\"");
+    }
+    Err(Error::Diverged { step, kept, advice })
+}
+
+/// The loss since the last line of metrics, summed on the device.
+struct LossWindow {
+    sum: Tensor,
+    count: u64,
+}
+
+impl LossWindow {
+    fn new(window: Window, task: &dyn Task) -> Self {
+        let sum = Tensor::full([], window.loss_sum, (Kind::Double, task.params().device()));
+        Self { sum, count: window.count }
+    }
+
+    fn add(&mut self, updated: &Updated) -> Result<(), Error> {
+        let _ = self.sum.f_add_(&updated.loss_sum)?;
+        self.count += updated.count;
+        Ok(())
+    }
+
+    /// Reads the device.
+    fn read(&self) -> Result<Window, Error> {
+        Ok(Window { loss_sum: f64::try_from(&self.sum)?, count: self.count })
+    }
+
+    /// The mean loss; begins a new window. Reads the device.
+    fn take(&mut self) -> Result<f64, Error> {
+        let Window { loss_sum, count } = self.read()?;
+        let _ = self.sum.f_zero_()?;
+        self.count = 0;
+        Ok(loss_sum / count.max(1) as f64)
+    }
+}

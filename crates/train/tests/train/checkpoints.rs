@@ -1,0 +1,68 @@
+//! Damaged checkpoints.
+
+use std::fs;
+
+use grulm_train::Start;
+
+use crate::toy::{Run, Toy, ten_steps};
+
+#[test]
+fn a_damaged_checkpoint_is_passed_over() {
+    let whole = Run::new(ten_steps());
+    whole.fresh();
+    let check = |file: &str, damage: &dyn Fn(&mut Vec<u8>)| {
+        let run = Run::new(ten_steps());
+        run.fresh();
+        let path = run.dir.join("checkpoints/step-0000010").join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        damage(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        let mut toy = Toy::new(16);
+        run.train(&mut toy, Start::Resume).unwrap();
+        // From step 8 on, the run repeats itself; the evaluation at the end ran again.
+        assert_eq!(toy.evaluations, 1, "{file}");
+        assert_eq!(run.bytes("metrics.jsonl"), whole.bytes("metrics.jsonl"), "{file}");
+        assert!(run.checkpoints().contains(&"step-0000010.damaged".to_owned()));
+    };
+    for file in ["model.safetensors", "optimizer.safetensors", "carry.safetensors", "provenance.json", "state.json"] {
+        check(file, &|bytes| bytes.truncate(bytes.len() / 2));
+        check(file, &|bytes| {
+            let last = bytes.len() - 4;
+            bytes[last] ^= 1;
+        });
+        check(file, &Vec::clear);
+    }
+    // A figure of the state that still reads well.
+    check("state.json", &|bytes| {
+        let text = String::from_utf8(bytes.clone())
+            .unwrap()
+            .replace("\"evaluations_since_best\": 0", "\"evaluations_since_best\": 1");
+        assert_ne!(text.as_bytes(), bytes.as_slice());
+        *bytes = text.into_bytes();
+    });
+}
+
+#[test]
+fn a_run_without_a_whole_checkpoint_says_what_is_wrong_with_each() {
+    let run = Run::new(ten_steps());
+    run.fresh();
+    for name in run.checkpoints() {
+        fs::remove_file(run.dir.join("checkpoints").join(name).join("carry.safetensors")).unwrap();
+    }
+    let message = run.train(&mut Toy::new(16), Start::Resume).unwrap_err().to_string();
+    assert!(message.contains("no checkpoint is whole"), "{message}");
+    for name in run.checkpoints() {
+        assert!(message.contains(&name), "{message}");
+    }
+}
+
+#[test]
+fn a_best_checkpoint_that_is_gone_is_forgotten() {
+    let run = Run::new(grulm_train::TrainConfig { learning_rate: 1e-30, ..ten_steps() });
+    run.fresh();
+    assert_eq!(run.read("best"), "step-0000004\n");
+    fs::remove_dir_all(run.dir.join("checkpoints/step-0000004")).unwrap();
+    fs::remove_dir_all(run.dir.join("checkpoints/step-0000010")).unwrap();
+    run.train(&mut Toy::new(16), Start::Resume).unwrap();
+    assert_eq!(run.read("best"), "step-0000008\n");
+}

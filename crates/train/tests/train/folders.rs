@@ -1,0 +1,66 @@
+//! What may be written where.
+
+use std::fs;
+
+use grulm_train::{Start, StopFlag, TrainConfig};
+
+use crate::toy::{Run, Toy, ten_steps};
+
+fn refused(run: &Run, start: Start, expect: &[&str]) {
+    let message = run.train(&mut Toy::new(16), start).unwrap_err().to_string();
+    assert!(expect.iter().all(|part| message.contains(part)), "{start:?}: {message}");
+}
+
+#[test]
+fn a_folder_that_holds_a_run_wants_a_flag() {
+    let run = Run::new(ten_steps());
+    let weights = run.fresh().weights();
+    let metrics = run.bytes("metrics.jsonl");
+    refused(&run, Start::Fresh, &["step 10", "--resume", "--overwrite"]);
+    assert_eq!(run.bytes("metrics.jsonl"), metrics);
+    fs::write(run.dir.join("log.txt"), "kept, the binary writes it").unwrap();
+    let mut toy = Toy::new(16);
+    run.train(&mut toy, Start::Overwrite).unwrap();
+    assert_eq!((run.bytes("metrics.jsonl"), toy.weights()), (metrics, weights));
+    assert!(run.dir.join("log.txt").exists());
+}
+
+#[test]
+fn a_folder_of_other_things_is_left_alone() {
+    let run = Run::new(ten_steps());
+    refused(&run, Start::Resume, &["holds no run"]);
+    assert!(!run.dir.exists());
+    fs::create_dir(&run.dir).unwrap();
+    fs::write(run.dir.join("config.toml"), "mine").unwrap();
+    refused(&run, Start::Fresh, &["no run"]);
+    refused(&run, Start::Overwrite, &["no run"]);
+    assert_eq!(run.read("config.toml"), "mine");
+    fs::remove_file(run.dir.join("config.toml")).unwrap();
+    fs::write(run.dir.join("thesis.txt"), "mine").unwrap();
+    refused(&run, Start::Overwrite, &["thesis.txt"]);
+    run.train(&mut Toy::new(16), Start::Fresh).unwrap();
+    refused(&run, Start::Overwrite, &["thesis.txt"]);
+    fs::remove_file(run.dir.join("thesis.txt")).unwrap();
+    fs::create_dir(run.dir.join("checkpoints/mine")).unwrap();
+    refused(&run, Start::Overwrite, &["mine"]);
+    assert!(run.dir.join("checkpoints/step-0000010").exists());
+}
+
+#[test]
+fn one_process_at_a_time() {
+    let run = Run::new(ten_steps());
+    run.fresh();
+    let held = fs::File::options().write(true).open(run.dir.join("run.lock")).unwrap();
+    held.try_lock().unwrap();
+    refused(&run, Start::Resume, &["another process", &std::process::id().to_string()]);
+    drop(held);
+    run.train(&mut Toy::new(16), Start::Resume).unwrap();
+}
+
+#[test]
+fn settings_are_checked_before_anything_is_written() {
+    let run = Run::new(TrainConfig { learning_rate: -1.0, ..ten_steps() });
+    let error = run.train_with(&mut Toy::new(16), Start::Fresh, &StopFlag::new()).unwrap_err();
+    assert!(error.to_string().contains("train.learning_rate"), "{error}");
+    assert!(!run.dir.exists());
+}

@@ -1,0 +1,7 @@
+//! The training loop on a toy task.
+
+mod checkpoints;
+mod folders;
+mod resume;
+mod runs;
+mod toy;
