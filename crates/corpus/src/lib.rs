@@ -4,6 +4,8 @@ mod clean;
 mod config;
 mod document;
 mod error;
+mod filter;
+mod language;
 mod words;
 
 pub use clean::Cleaner;
@@ -13,3 +15,4 @@ pub use config::{
 };
 pub use document::{Document, Split};
 pub use error::Error;
+pub use filter::{Filter, Rule, Verdict};
