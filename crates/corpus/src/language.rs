@@ -5,8 +5,9 @@ use whatlang::Lang;
 
 use crate::Error;
 
-/// Bytes from the start of a document that decide on its language: more changes nothing but the time.
-const SAMPLE: usize = 16 * 1024;
+/// Bytes from the start of a document that decide on its language. Identification is the slowest of all rules, and more
+/// text hardly changes what it says.
+const SAMPLE: usize = 4 * 1024;
 
 /// The language with an ISO 639-3 code or English name, in any letter case.
 ///

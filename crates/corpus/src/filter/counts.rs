@@ -25,10 +25,13 @@ pub(super) struct Counts {
 
 impl Counts {
     pub(super) fn of(text: &str) -> Self {
-        let mut counts = Self::default();
+        let mut counts = Self {
+            hashes: text.bytes().filter(|&byte| byte == b'#').count(),
+            ellipses: text.matches("...").count() + text.matches('…').count(),
+            ..Self::default()
+        };
         for word in words(text) {
             counts.words += 1;
-            counts.add_symbols(word.text);
             if word.unspaced {
                 counts.alphabetic += 1;
                 continue;
@@ -36,17 +39,9 @@ impl Counts {
             counts.spaced += 1;
             counts.spaced_chars += word.text.chars().count();
             counts.alphabetic += usize::from(word.text.chars().any(char::is_alphabetic));
-            let bare = word.text.trim_matches(|c: char| !c.is_alphanumeric());
-            if let Some(index) = STOP_WORDS.iter().position(|stop| stop.eq_ignore_ascii_case(bare)) {
-                counts.stop_words |= 1 << index;
-            }
+            counts.stop_words |= stop_word(word.text);
         }
         counts
-    }
-
-    fn add_symbols(&mut self, word: &str) {
-        self.hashes += word.bytes().filter(|&byte| byte == b'#').count();
-        self.ellipses += word.matches("...").count() + word.matches('…').count();
     }
 
     /// `None`: no word of a script with spaces.
@@ -67,6 +62,15 @@ impl Counts {
     pub(super) fn stop_words(&self) -> usize {
         self.stop_words.count_ones() as usize
     }
+}
+
+/// The bit of the stop word that a word, punctuation around it aside, is; none, if it is none.
+fn stop_word(word: &str) -> u8 {
+    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+    if !(2..=4).contains(&bare.len()) {
+        return 0;
+    }
+    STOP_WORDS.iter().position(|stop| stop.eq_ignore_ascii_case(bare)).map_or(0, |index| 1 << index)
 }
 
 /// Of nothing, nothing.
