@@ -1,5 +1,6 @@
 //! Text to documents to tokens.
 
+mod clean;
 mod config;
 mod digest;
 mod document;
@@ -12,7 +13,9 @@ mod report;
 mod shard;
 mod stream;
 mod tokenizer;
+mod words;
 
+pub use clean::Cleaner;
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
     Unit,
