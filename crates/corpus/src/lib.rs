@@ -7,6 +7,7 @@ mod dedup;
 mod digest;
 mod document;
 mod error;
+mod filter;
 mod folder;
 mod lanes;
 mod manifest;
@@ -29,6 +30,7 @@ pub use config::{
 pub use corpus::Corpus;
 pub use document::{Document, Split};
 pub use error::Error;
+pub use filter::{Filter, Rule, Verdict};
 pub use lanes::{Batch, Lanes};
 pub use manifest::{Duplicates, Manifest, Settings, SplitInfo};
 pub use prepare::{Prepared, prepare};
