@@ -10,6 +10,7 @@ mod error;
 mod filter;
 mod folder;
 mod lanes;
+mod language;
 mod manifest;
 mod prepare;
 mod read;
