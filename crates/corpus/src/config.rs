@@ -72,19 +72,22 @@ pub enum Unit {
 pub struct CleanConfig {
     /// Unicode normalization form.
     pub unicode: UnicodeForm,
-    /// Removes tags, comments, scripts and styles and resolves entities.
+    /// Removes tags, comments, scripts and styles and resolves entities. What only looks like a tag (`<unk>`, `a < b`) stays.
     pub strip_html: bool,
     /// Removes control and format characters other than line feed and tab (zero-width joiners, which scripts need, stay).
+    /// Carriage returns become line feeds.
     pub control_characters: bool,
-    /// What becomes of URLs.
+    /// What becomes of URLs (with a scheme, or from "www." on).
     pub urls: Replace,
     /// What becomes of e-mail addresses.
     pub emails: Replace,
     /// Lower-cases by Unicode rules.
     pub lowercase: bool,
-    /// Removes every Unicode punctuation character (category P) and symbol (category S).
+    /// Removes every Unicode punctuation character (category P) and symbol (category S). Inside a run of text one leaves
+    /// a space ("and/or": "and or"), but an apostrophe inside a word leaves nothing ("don't": "dont").
     pub remove_punctuation: bool,
-    /// Stop words to remove: a language ("english", "en", ...), or a file with one word a line. Empty: none.
+    /// Stop words to remove, in any letter case: a language ("english", "en", ...), or a file with one word a line.
+    /// Empty: none. Chinese, Japanese and Thai text must be cut into words by spaces for this.
     pub stop_words: String,
     /// Folds runs of white space into one space, keeps line feeds (two at most in a row), trims both ends.
     pub whitespace: bool,
@@ -153,17 +156,25 @@ pub struct FilterConfig {
     pub min_mean_word_length: Option<f64>,
     /// Longest mean word length, in characters.
     pub max_mean_word_length: Option<f64>,
-    /// Largest ratio of symbols (`#`, `...`, bullets) to words.
+    /// Largest ratio of hash signs, and of ellipses, to words.
     pub max_symbol_ratio: Option<f64>,
     /// Smallest share of words with a letter of any script.
     pub min_alphabetic_ratio: Option<f64>,
-    /// Largest share of characters that are neither letters, marks, digits, punctuation nor white space.
+    /// Largest share of characters that are no text: control, private and unassigned characters, U+FFFD, and symbols other
+    /// than ASCII, currencies, mathematics and emoji.
     pub max_garbage_ratio: Option<f64>,
-    /// Fewest English stop words.
+    /// Fewest different words of the eight most English ones (the, be, to, of, and, that, have, with).
     pub min_stop_words: Option<usize>,
+    /// Largest share of lines that start with a bullet.
+    pub max_bullet_lines: Option<f64>,
+    /// Largest share of lines that end in an ellipsis.
+    pub max_ellipsis_lines: Option<f64>,
     /// Largest share of lines that repeat an earlier line.
     pub max_duplicate_lines: Option<f64>,
-    /// Applies Gopher's thresholds for repeated 2- to 10-grams (arXiv 2112.11446, table A1).
+    /// Largest share of text (characters of words) in word 5-grams that stood earlier in the document.
+    pub max_duplicate_text: Option<f64>,
+    /// Applies Gopher's thresholds for repeated paragraphs, characters in repeated lines and paragraphs, and repeated
+    /// 2- to 10-grams (arXiv 2112.11446, table A1).
     pub repetition: Option<bool>,
     /// Keeps only lines that end in terminal punctuation (of any script).
     pub terminal_punctuation: Option<bool>,
@@ -171,9 +182,10 @@ pub struct FilterConfig {
     pub min_line_words: Option<usize>,
     /// Fewest sentences.
     pub min_sentences: Option<usize>,
-    /// Drops documents with placeholder text, curly braces or JavaScript notices (C4, arXiv 1910.10683).
+    /// Drops documents with placeholder text or curly braces and removes lines with notices on JavaScript, cookies and
+    /// policies (C4, arXiv 1910.10683, section 2.2).
     pub boilerplate: Option<bool>,
-    /// The language (ISO 639-3) that a document must be in.
+    /// The language (ISO 639-3 code or English name) that a document must be in.
     pub language: Option<String>,
     /// Smallest confidence of the language identification, in `0..=1`.
     pub min_language_confidence: Option<f64>,

@@ -66,7 +66,8 @@ impl Corpus {
             same(&path, "SHA-256", &sha256_file(&path)?, &info.sha256)?;
             let shard = Shard::open(&path)?;
             if let Some(id) = shard.tokens(0..shard.len()).find(|&id| id as usize >= self.manifest.vocab_size) {
-                let reason = format!("holds token id {id}, but the vocabulary has {} entries", self.manifest.vocab_size);
+                let reason =
+                    format!("holds token id {id}, but the vocabulary has {} entries", self.manifest.vocab_size);
                 return Err(Error::Mismatch { path, reason });
             }
         }
@@ -74,7 +75,12 @@ impl Corpus {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Display + ?Sized>(path: &Path, what: &str, found: &T, expected: &T) -> Result<(), Error> {
+fn same<T: PartialEq + std::fmt::Display + ?Sized>(
+    path: &Path,
+    what: &str,
+    found: &T,
+    expected: &T,
+) -> Result<(), Error> {
     if found == expected {
         return Ok(());
     }

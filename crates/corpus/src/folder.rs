@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use grulm_config::Invalid;
 
+use crate::corpus::{CLEANING, MANIFEST, REJECTS, TOKENIZER};
 use crate::{Error, Split};
 
 /// The folder of temporary files inside the folder under construction.
@@ -32,9 +33,9 @@ impl Staging {
             Ok(dir.with_file_name(name))
         };
         let staging = Self { dir: dir.to_owned(), part: beside(".part")?, old: beside(".old")? };
-        for folder in [&staging.dir, &staging.part, &staging.old] {
-            refuse_foreign(folder)?;
-        }
+        refuse_foreign(&staging.dir, is_ours)?;
+        refuse_foreign(&staging.old, is_ours)?;
+        refuse_foreign(&staging.part, |name| is_ours(name) || is_temporary(name))?;
         if staging.old.exists() && !staging.dir.exists() {
             fs::rename(&staging.old, &staging.dir).map_err(Error::io(&staging.old))?;
         }
@@ -73,8 +74,15 @@ impl Staging {
     }
 }
 
+impl Drop for Staging {
+    /// Frees the disk where preparation failed; after [`Staging::finish`] there is nothing left.
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.part);
+    }
+}
+
 /// Refuses a folder that holds anything but a corpus, since replacing it would delete what is not ours.
-fn refuse_foreign(folder: &Path) -> Result<(), Error> {
+fn refuse_foreign(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<(), Error> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -97,11 +105,12 @@ fn is_ours(name: &str) -> bool {
         let number = name.strip_prefix(split.name()).and_then(|rest| rest.strip_prefix('-')?.strip_suffix(".bin"));
         number.is_some_and(|digits| digits.len() >= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    // A tokenizer or cleaning file may have been cut off under its temporary name.
-    let name_of_text = name.trim_start_matches('.').split(".json").next().unwrap_or_default();
-    name == WORK
-        || (name.contains(".json") && ["manifest", "tokenizer", "cleaning", "rejects"].contains(&name_of_text))
-        || Split::ALL.iter().any(shard)
+    [MANIFEST, TOKENIZER, CLEANING, REJECTS].contains(&name) || Split::ALL.iter().any(shard)
+}
+
+/// What a run that was killed may leave beside that: a file that was cut off under its temporary name.
+fn is_temporary(name: &str) -> bool {
+    name == WORK || name.starts_with(".tmp") || name.strip_suffix(".part").is_some_and(is_ours)
 }
 
 fn remove(folder: &Path) -> Result<(), Error> {
@@ -180,7 +189,15 @@ mod tests {
 
     #[test]
     fn a_folder_that_is_no_corpus_is_left_alone() {
-        for name in ["thesis.doc", "train-00000.bin.bak", "train-x.bin", "notes.json", "train.txt"] {
+        for name in [
+            "thesis.doc",
+            "train-00000.bin.bak",
+            "train-x.bin",
+            "notes.json",
+            "train.txt",
+            "work",
+            "tokenizer.json.bak",
+        ] {
             let parent = tempfile::tempdir().unwrap();
             let file = parent.path().join("c").join(name);
             fs::create_dir(parent.path().join("c")).unwrap();
@@ -194,16 +211,11 @@ mod tests {
 
     #[test]
     fn the_names_of_a_corpus() {
-        for name in [
-            "train-00000.bin",
-            "test-123456.bin",
-            "manifest.json",
-            "rejects.jsonl",
-            "tokenizer.json",
-            "cleaning.json.part",
-            "work",
-        ] {
+        for name in ["train-00000.bin", "test-123456.bin", "manifest.json", "rejects.jsonl", "tokenizer.json"] {
             assert!(is_ours(name), "{name}");
+        }
+        for name in ["cleaning.json.part", ".tmpAbC", "work"] {
+            assert!(is_temporary(name) && !is_ours(name), "{name}");
         }
     }
 }

@@ -24,7 +24,7 @@ mod tests {
     #[test]
     fn shares_are_as_stated() {
         let check = |valid, test, expect: [usize; 3]| {
-            let mut found = [0; 3];
+            let mut found = [0_usize; 3];
             for i in 0..20_000 {
                 found[by_hash(text_key(&format!("document {i}")), valid, test) as usize] += 1;
             }

@@ -59,7 +59,8 @@ impl TokenizerConfig {
         let bytes = matches!(self.kind, TokenizerKind::ByteBpe | TokenizerKind::Byte);
         let least = Special::ALL.len() + if bytes { 256 } else { 1 };
         if self.vocab_size < least || u32::try_from(self.vocab_size).is_err() {
-            let allowed = format!("{least} to {}: the six specials and {}", u32::MAX, if bytes { "every byte" } else { "text" });
+            let allowed =
+                format!("{least} to {}: the six specials and {}", u32::MAX, if bytes { "every byte" } else { "text" });
             return Err(Invalid::new("tokenizer.vocab_size", self.vocab_size, allowed));
         }
         if self.min_frequency == 0 {
@@ -98,8 +99,14 @@ mod tests {
         check(|c| c.valid_fraction = 1.0, "`corpus.valid_fraction` = 1.0");
         check(|c| c.valid_fraction = f64::NAN, "`corpus.valid_fraction` = NaN");
         check(|c| c.test_fraction = -0.1, "`corpus.test_fraction` = -0.1");
-        check(|c| (c.valid_fraction, c.test_fraction) = (0.5, 0.5), "`corpus.test_fraction` = 0.5: allowed: less than 1 together");
-        check(|c| (c.valid, c.valid_fraction) = (vec!["v".into()], 0.1), "`corpus.valid_fraction` = 0.1: allowed: 0, since");
+        check(
+            |c| (c.valid_fraction, c.test_fraction) = (0.5, 0.5),
+            "`corpus.test_fraction` = 0.5: allowed: less than 1 together",
+        );
+        check(
+            |c| (c.valid, c.valid_fraction) = (vec!["v".into()], 0.1),
+            "`corpus.valid_fraction` = 0.1: allowed: 0, since",
+        );
         check(|c| c.dedup.jaccard = 0.0, "`corpus.dedup.jaccard` = 0.0");
         check(|c| c.dedup.jaccard = 1.1, "`corpus.dedup.jaccard` = 1.1");
         check(|c| c.dedup.permutations = 0, "`corpus.dedup.permutations` = 0");

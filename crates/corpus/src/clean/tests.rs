@@ -247,7 +247,7 @@ fn config() -> impl Strategy<Value = CleanConfig> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     /// Text that was read as HTML is no HTML any more: the other steps find nothing left to do.
     #[test]

@@ -156,7 +156,8 @@ mod tests {
     #[test]
     fn found_from_the_stated_similarity_on() {
         let minhash = MinHash::new(0.8, 128);
-        let found = |same: u32| (0..200).filter(|&d| near(&minhash, &text(d, 200, same, 1), &text(d, 200, same, 2))).count();
+        let found =
+            |same: u32| (0..200).filter(|&d| near(&minhash, &text(d, 200, same, 1), &text(d, 200, same, 2))).count();
         // Similarities 0.96, 0.80, 0.48 and 0: the S-curve of 9 bands of 13 says 199.9, 80, 0.1 and 0 of 200.
         assert!(found(196) >= 196, "{}", found(196));
         assert!((40..=120).contains(&found(178)), "{}", found(178));

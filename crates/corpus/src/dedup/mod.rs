@@ -11,5 +11,5 @@ mod spill;
 
 pub(crate) use exact::{Folded, text_key};
 pub(crate) use minhash::MinHash;
-pub(crate) use resolve::{Reason, Removal, resolve};
+pub(crate) use resolve::{Removal, resolve};
 pub(crate) use spill::{Entry, Spill, Spilled};

@@ -58,7 +58,9 @@ impl Removal {
 
     /// The first documents that went for each reason: reason, document, and the document that it repeats.
     pub(crate) fn samples(&self) -> impl Iterator<Item = (Reason, u64, u64)> + '_ {
-        self.samples.iter().flat_map(|(&reason, pairs)| pairs.iter().map(move |(&document, &other)| (reason, document, other)))
+        self.samples
+            .iter()
+            .flat_map(|(&reason, pairs)| pairs.iter().map(move |(&document, &other)| (reason, document, other)))
     }
 
     fn remove(&mut self, document: u64, repeats: u64, reason: Reason) {
@@ -115,7 +117,11 @@ impl Removal {
 
 /// Decides from the keys of whole texts and from those of bands, in this order: repeated texts, near-duplicates among the rest, and
 /// what is left in train but also stands in valid or test.
-pub(crate) fn resolve(config: &DedupConfig, texts: Option<&Spilled>, bands: Option<&Spilled>) -> Result<Removal, Error> {
+pub(crate) fn resolve(
+    config: &DedupConfig,
+    texts: Option<&Spilled>,
+    bands: Option<&Spilled>,
+) -> Result<Removal, Error> {
     let mut removal = Removal::default();
     if let Some(texts) = texts.filter(|_| config.exact) {
         removal.repeats(texts, Reason::Exact)?;
@@ -216,13 +222,25 @@ mod tests {
 
     #[test]
     fn a_file_that_is_taken_as_it_is_keeps_its_repeats() {
-        check((true, true, false), &[(7, 0, true, true), (7, 1, true, true)], &[(7, 0, true, true), (7, 1, true, true)], &[]);
+        check(
+            (true, true, false),
+            &[(7, 0, true, true), (7, 1, true, true)],
+            &[(7, 0, true, true), (7, 1, true, true)],
+            &[],
+        );
     }
 
     #[test]
     fn near_duplicates_of_an_earlier_document_go_without_chains() {
         // 2 resembles 0 and 1, which do not resemble each other: only 2 goes. 3 resembles 2 and goes too.
-        let bands = [(10, 0, false, false), (20, 1, false, false), (10, 2, false, false), (20, 2, false, false), (30, 2, false, false), (30, 3, false, false)];
+        let bands = [
+            (10, 0, false, false),
+            (20, 1, false, false),
+            (10, 2, false, false),
+            (20, 2, false, false),
+            (30, 2, false, false),
+            (30, 3, false, false),
+        ];
         let removal = check((false, true, false), &[], &bands, &[2, 3]);
         assert_eq!(removal.counts(), Duplicates { exact: 0, near: 2, held_out: 0 });
     }
@@ -239,7 +257,8 @@ mod tests {
 
     #[test]
     fn samples_are_the_first_whatever_the_partition() {
-        let texts: Vec<_> = (0..40).flat_map(|i| [(i, i as u64, false, false), (i, 40 + i as u64, false, false)]).collect();
+        let texts: Vec<_> =
+            (0..40).flat_map(|i| [(i, i as u64, false, false), (i, 40 + i as u64, false, false)]).collect();
         let removal = check((true, false, false), &texts, &[], &(40..80).collect::<Vec<_>>());
         let samples: Vec<_> = removal.samples().map(|(_, document, other)| (document, other)).collect();
         assert_eq!(samples, [(40, 0), (41, 1), (42, 2), (43, 3), (44, 4)]);

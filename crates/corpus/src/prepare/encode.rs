@@ -27,13 +27,18 @@ pub(super) fn encode(
     let width = Width::of_vocabulary(tokenizer.vocab_size());
     let mut splits = Split::ALL.map(|split| Shards::new(dir, split, width, SHARD_TOKENS));
     let blocks = spool.blocks()?.map(|block| block.map(|block| (block.size(), block)));
-    ordered(pool, blocks, |block| encode_block(&block, removal, tokenizer), |encoded| {
-        for (shards, part) in splits.iter_mut().zip(&encoded.parts) {
-            shards.push(part)?;
-        }
-        progress.inc(encoded.documents);
-        Ok(())
-    })?;
+    ordered(
+        pool,
+        blocks,
+        |block| encode_block(&block, removal, tokenizer),
+        |encoded| {
+            for (shards, part) in splits.iter_mut().zip(&encoded.parts) {
+                shards.push(part)?;
+            }
+            progress.inc(encoded.documents);
+            Ok(())
+        },
+    )?;
     let mut infos = BTreeMap::new();
     for (split, shards) in Split::ALL.into_iter().zip(splits) {
         let info = shards.finish()?;
@@ -142,7 +147,10 @@ mod tests {
         }
         let info = shards.finish().unwrap();
         let sizes: Vec<_> = info.shards.iter().map(|shard| (shard.path.as_str(), shard.tokens)).collect();
-        assert_eq!(sizes, [("valid-00000.bin", 10), ("valid-00001.bin", 10), ("valid-00002.bin", 10), ("valid-00003.bin", 1)]);
+        assert_eq!(
+            sizes,
+            [("valid-00000.bin", 10), ("valid-00001.bin", 10), ("valid-00002.bin", 10), ("valid-00003.bin", 1)]
+        );
         assert_eq!((info.tokens, info.documents), (31, 5));
         let stream = TokenStream::open(folder.path(), &info.shards).unwrap();
         assert!((0..31).all(|i| stream.get(i) == i as u32));

@@ -12,7 +12,8 @@ use super::rejects::{Reject, Rejects, cut};
 use super::spool::{Spool, SpoolWriter};
 use crate::dedup::{Entry, Folded, MinHash, Spill, Spilled, text_key};
 use crate::split::by_hash;
-use crate::{Error, Format, Split, Unit, Verdict};
+use crate::tokenized::keeps_blank;
+use crate::{Error, Split, Verdict};
 
 /// What the first pass leaves.
 pub(super) struct Gathered {
@@ -65,15 +66,20 @@ pub(super) fn gather(plan: &Plan<'_>, work: &Path, progress: &ProgressBar) -> Re
     let (mut rejects, mut documents_read, mut removed_lines, mut replaced) = (Rejects::default(), 0, 0, 0);
     std::thread::scope(|scope| {
         let batches = batches(scope, &plan.inputs, &plan.options).map(|batch| batch.map(|batch| (batch.bytes, batch)));
-        ordered(&plan.pool, batches, |batch| clean(plan, minhash.as_ref(), batch), |cleaned| {
-            writer.take(&cleaned)?;
-            progress.inc(cleaned.read);
-            rejects.append(cleaned.rejects);
-            documents_read += cleaned.documents_read;
-            removed_lines += cleaned.removed_lines;
-            replaced += cleaned.replaced;
-            Ok(())
-        })
+        ordered(
+            &plan.pool,
+            batches,
+            |batch| clean(plan, minhash.as_ref(), batch),
+            |cleaned| {
+                writer.take(&cleaned)?;
+                progress.inc(cleaned.read);
+                rejects.append(cleaned.rejects);
+                documents_read += cleaned.documents_read;
+                removed_lines += cleaned.removed_lines;
+                replaced += cleaned.replaced;
+                Ok(())
+            },
+        )
     })?;
     Ok(Gathered {
         spool: writer.spool.finish()?,
@@ -89,8 +95,8 @@ pub(super) fn gather(plan: &Plan<'_>, work: &Path, progress: &ProgressBar) -> Re
 fn clean(plan: &Plan<'_>, minhash: Option<&MinHash>, batch: Batch) -> Result<Cleaned, Error> {
     let input = &plan.inputs[batch.input];
     let filtered = plan.given(batch.input).is_none() && !plan.filter.is_empty();
-    // A blank line is part of a text by lines; elsewhere a document without text is nothing.
-    let keeps_blank = plan.corpus.unit == Unit::Line && input.format == Format::Text;
+    let keeps_blank = keeps_blank(plan.corpus.unit, input.format);
+    let minhash = minhash.filter(|_| plan.is_compared(batch.input));
     let mut cleaned = Cleaned {
         input: batch.input,
         kept: Vec::with_capacity(batch.documents.len()),
@@ -110,7 +116,12 @@ fn clean(plan: &Plan<'_>, minhash: Option<&MinHash>, batch: Batch) -> Result<Cle
             text: cut(text).to_owned(),
         };
         let text = plan.cleaner.clean(&document.text);
-        let text = match if filtered { plan.filter.apply(&text) } else { Verdict::Keep { text: Cow::Borrowed(&*text), removed_lines: 0 } } {
+        let verdict = if filtered {
+            plan.filter.apply(&text)
+        } else {
+            Verdict::Keep { text: Cow::Borrowed(&*text), removed_lines: 0 }
+        };
+        let text = match verdict {
             Verdict::Drop { rule, value } => {
                 cleaned.rejects.add(rule.name(), || reject(rule.name(), value, &text));
                 continue;
@@ -152,7 +163,7 @@ impl Writer<'_> {
             let split = given.unwrap_or_else(|| self.split(cleaned.input, kept.key));
             self.last = (cleaned.input, split);
             let document = self.spool.push(split, cleaned.input as u32, kept.position, &kept.text)?;
-            if given.is_some() && !self.plan.corpus.dedup.held_out {
+            if !self.plan.is_compared(cleaned.input) {
                 continue;
             }
             let entry = |key| Entry { key, document, held_out: split != Split::Train, fixed: given.is_some() };

@@ -73,9 +73,8 @@ fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
     if !path.exists() {
         return None;
     }
-    let opened = Manifest::open(&path).and_then(|manifest| {
-        if manifest.fingerprint == fingerprint { Corpus::open(dir).map(Some) } else { Ok(None) }
-    });
+    let opened = Manifest::open(&path)
+        .and_then(|manifest| if manifest.fingerprint == fingerprint { Corpus::open(dir).map(Some) } else { Ok(None) });
     opened.unwrap_or_else(|error| {
         tracing::warn!("the corpus that is there cannot be used and will be replaced: {error}");
         None
@@ -153,6 +152,7 @@ fn nothing_left(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal) -> Erro
         reasons.push("valid and test took their shares".into());
     }
     let reasons = if reasons.is_empty() { "the files are empty".to_owned() } else { reasons.join(", ") };
-    let allowed = format!("text of which a document is left; of {} documents none is: {reasons}", gathered.documents_read);
+    let allowed =
+        format!("text of which a document is left; of {} documents none is: {reasons}", gathered.documents_read);
     Invalid::new("corpus.train", &plan.corpus.train, allowed).into()
 }

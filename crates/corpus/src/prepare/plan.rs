@@ -13,7 +13,9 @@ use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::digest::sha256;
-use crate::{Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Split, TokenizerConfig, inputs, manifest};
+use crate::{
+    Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Split, TokenizerConfig, inputs, manifest,
+};
 
 /// The settings of a preparation.
 pub(super) struct Plan<'a> {
@@ -49,10 +51,9 @@ impl<'a> Plan<'a> {
             text_field: corpus.text_field.clone(),
             encoding: Encoding::parse(&corpus.encoding)?,
         };
-        let pool = ThreadPoolBuilder::new()
-            .num_threads(threads)
-            .build()
-            .map_err(|error| Invalid::new("run.threads", threads, format!("a number of threads that the system gives ({error})")))?;
+        let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
+            Invalid::new("run.threads", threads, format!("a number of threads that the system gives ({error})"))
+        })?;
         Ok(Self {
             corpus,
             tokenizer,
@@ -74,6 +75,11 @@ impl<'a> Plan<'a> {
         } else {
             Some(Split::Test)
         }
+    }
+
+    /// Whether duplicate removal looks at the documents of a file: at those of one that is taken as it is only for train's sake.
+    pub(super) fn is_compared(&self, input: usize) -> bool {
+        self.given(input).is_none() || self.corpus.dedup.held_out
     }
 
     /// Bytes of all files on disk.
@@ -99,9 +105,11 @@ impl<'a> Plan<'a> {
             let role = format!("{:?} {:?} {:?}", self.given(index), input.format, input.compression);
             Ok((role, content_hash(&input.path)?))
         };
-        let inputs = self.pool.install(|| self.inputs.par_iter().enumerate().map(hash).collect::<Result<Vec<_>, _>>())?;
+        let inputs =
+            self.pool.install(|| self.inputs.par_iter().enumerate().map(hash).collect::<Result<Vec<_>, _>>())?;
         // Where the corpus lies and what its inputs are called is no part of it.
-        let corpus = CorpusConfig { dir: PathBuf::new(), train: vec![], valid: vec![], test: vec![], ..self.corpus.clone() };
+        let corpus =
+            CorpusConfig { dir: PathBuf::new(), train: vec![], valid: vec![], test: vec![], ..self.corpus.clone() };
         let everything = Everything {
             format: manifest::VERSION,
             program: env!("CARGO_PKG_VERSION"),

@@ -75,7 +75,8 @@ mod tests {
 
     #[test]
     fn the_first_five_a_rule_in_order() {
-        let reject = |rule, position| Reject { rule, value: String::new(), file: "a.txt".into(), position, text: "t".into() };
+        let reject =
+            |rule, position| Reject { rule, value: String::new(), file: "a.txt".into(), position, text: "t".into() };
         let mut all = Rejects::default();
         for batch in 0..3 {
             let mut later = Rejects::default();
@@ -87,8 +88,10 @@ mod tests {
         }
         assert_eq!(all.counts(), BTreeMap::from([("min_words".into(), 12), ("language".into(), 3)]));
         let lines = String::from_utf8(all.to_json_lines(&[reject("near_duplicate", 9)]).unwrap()).unwrap();
-        let positions: Vec<u64> =
-            lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["position"].as_u64().unwrap()).collect();
+        let positions: Vec<u64> = lines
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["position"].as_u64().unwrap())
+            .collect();
         assert_eq!(positions, [0, 1, 2, 0, 1, 2, 3, 4, 9]);
     }
 

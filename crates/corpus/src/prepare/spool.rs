@@ -151,11 +151,6 @@ impl Block {
         self.bytes.len()
     }
 
-    /// The number of its first document.
-    pub(super) fn first(&self) -> u64 {
-        self.first
-    }
-
     /// Its documents, in order.
     pub(super) fn records(&self) -> impl Iterator<Item = Record<'_>> {
         let mut rest = &self.bytes[..];
@@ -210,7 +205,13 @@ mod tests {
         for block in spool.blocks().unwrap() {
             for record in block.unwrap().records() {
                 let text = text(next);
-                let expect = Record { document: next, split: Split::ALL[next as usize % 3], input: 7, position: next + 1, text: &text };
+                let expect = Record {
+                    document: next,
+                    split: Split::ALL[next as usize % 3],
+                    input: 7,
+                    position: next + 1,
+                    text: &text,
+                };
                 assert_eq!(record, expect);
                 next += 1;
             }
@@ -226,7 +227,9 @@ mod tests {
         writer.push(Split::Train, 0, 1, "text").unwrap();
         let spool = writer.finish().unwrap();
         let bytes = std::fs::read(&path).unwrap();
-        for (damaged, what) in [(bytes[..bytes.len() - 1].to_vec(), "cut off"), ([&bytes[..16], &[9; 25]].concat(), "no split")] {
+        for (damaged, what) in
+            [(bytes[..bytes.len() - 1].to_vec(), "cut off"), ([&bytes[..16], &[9; 25]].concat(), "no split")]
+        {
             std::fs::write(&path, damaged).unwrap();
             assert!(spool.blocks().unwrap().any(|block| block.is_err()), "{what}");
         }

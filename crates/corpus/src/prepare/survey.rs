@@ -23,8 +23,8 @@ pub(super) struct Survey {
     pub(super) duplicates: Vec<Reject>,
 }
 
-/// Calls `take` with every document that stays, in order.
-fn each<'s>(spool: &'s Spool, mut take: impl FnMut(&Record<'_>) -> bool) -> Result<(), Error> {
+/// Calls `take` with every document, in order, until it says that this is enough.
+fn each(spool: &Spool, mut take: impl FnMut(&Record<'_>) -> bool) -> Result<(), Error> {
     for block in spool.blocks()? {
         if !block?.records().all(|record| take(&record)) {
             break;
@@ -50,7 +50,9 @@ pub(super) fn survey(spool: &Spool, removal: &Removal, inputs: &[Input]) -> Resu
         true
     })?;
     for (reason, document, other) in removal.samples() {
-        if let (Some((file, position, text)), Some((other_file, other_position, _))) = (found.get(&document), found.get(&other)) {
+        if let (Some((file, position, text)), Some((other_file, other_position, _))) =
+            (found.get(&document), found.get(&other))
+        {
             survey.duplicates.push(Reject {
                 rule: reason.name(),
                 value: format!("repeats {other_file}:{other_position}"),
