@@ -1,6 +1,6 @@
 //! The language model: encoder and decoder together.
 
-use std::path::Path;
+use std::{fs::File, io::Write, path::Path};
 
 use grulm_config::Invalid;
 use grulm_kernels::{Precision, autocast};
@@ -55,7 +55,7 @@ impl LanguageModel {
         Ok(Self { shape, params, encoder, decoder })
     }
 
-    /// Writes `model.json` and `model.safetensors` into `folder`.
+    /// Writes `model.json` and `model.safetensors` into `folder`, each under a temporary name first.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -63,7 +63,14 @@ impl LanguageModel {
         let path = folder.join(SHAPE_FILE);
         let io = |source| Error::Io { path: path.clone(), source };
         let json = serde_json::to_string_pretty(&self.shape).map_err(|e| io(e.into()))?;
-        std::fs::write(&path, json + "\n").map_err(io)?;
+        let part = path.with_extension("part");
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(json.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()
+        };
+        write().and_then(|()| std::fs::rename(&part, &path)).map_err(io)?;
         self.params.save(&folder.join(WEIGHTS_FILE))
     }
 
