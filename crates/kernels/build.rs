@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
+#[path = "../../build/rpath.rs"]
+mod rpath;
+
 fn main() {
+    // This crate's own tests and examples are executables that need libtorch, too.
+    rpath::main();
     println!("cargo:rerun-if-changed=csrc");
     let Some(lib) = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
         panic!("torch-sys did not say where libtorch is; run scripts/libtorch.sh, or set LIBTORCH");

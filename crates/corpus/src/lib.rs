@@ -11,6 +11,7 @@ mod filter;
 mod folder;
 mod language;
 mod lanes;
+mod language;
 mod manifest;
 mod prepare;
 mod read;

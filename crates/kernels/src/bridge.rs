@@ -49,7 +49,7 @@ pub(crate) fn check(message: *mut c_char) -> Result<(), Error> {
         grulm_free(message);
         text
     };
-    Err(Error(text))
+    Err(Error(format!("libtorch: {text}")))
 }
 
 /// The bare pointers of `tensors`, which must outlive them.

@@ -1,6 +1,6 @@
 //! The GRU layer: the one place through which `model` reaches it.
 
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::{Error, Precision, bridge};
 
@@ -18,26 +18,52 @@ pub struct GruWeights<'a> {
     pub bias_hh: &'a Tensor,
 }
 
+const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+
 /// One GRU layer (Cho et al., arXiv 1406.1078; the variant of cuDNN and PyTorch) over a sequence.
 ///
-/// `x` is `[T, B, I]`, `h` the f32 state before it, `[B, H]`. Returns the outputs `[T, B, H]` and the state after the last
-/// step `[B, H]`.
+/// `x` is `[T, B, I]`, `h` the f32 state before it, `[B, H]`. Returns the outputs `[T, B, H]` and the f32 state after the
+/// last step `[B, H]`.
+///
+/// On a CUDA device this is cuDNN's GRU, and `precision` acts through [`autocast`](crate::autocast). Elsewhere it is a
+/// GRU over libtorch's products with a backward pass of its own (`csrc/gru.cpp`), once differentiable, in which
+/// `precision` is the type of the products and autocast does nothing.
+///
+/// ```
+/// use grulm_kernels::{GruWeights, Precision, gru};
+/// use tch::{Device::Cpu, Kind::Float, Tensor};
+///
+/// let (time, batch, input, hidden) = (5, 2, 3, 4);
+/// let random = |shape: &[i64]| Tensor::randn(shape, (Float, Cpu));
+/// let weights = GruWeights {
+///     weight_ih: &random(&[3 * hidden, input]),
+///     weight_hh: &random(&[3 * hidden, hidden]),
+///     bias_ih: &random(&[3 * hidden]),
+///     bias_hh: &random(&[3 * hidden]),
+/// };
+/// let (x, h) = (random(&[time, batch, input]), Tensor::zeros([batch, hidden], (Float, Cpu)));
+/// let (y, last) = gru(&x, &h, &weights, Precision::Fp32)?;
+/// assert_eq!(y.size(), [time, batch, hidden]);
+/// assert!(y.get(-1).equal(&last));
+/// # Ok::<(), grulm_kernels::Error>(())
+/// ```
 ///
 /// # Errors
-/// When the shapes do not fit.
+/// When the shapes do not fit, a size is 0, an operand is not f32 (`x`: f32 or bf16) or they lie on several devices.
 pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precision) -> Result<(Tensor, Tensor), Error> {
-    check_shapes(x, h, weights)?;
+    check_operands(x, h, weights)?;
     let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
     if x.device().is_cuda() {
         let weights = [weight_ih, weight_hh, bias_ih, bias_hh];
         let (y, last) = x
             .f_gru(&h.unsqueeze(0), &weights, true, 1, 0.0, false, false, false)
-            .map_err(|error| Error(error.to_string()))?;
-        return Ok((y, last.squeeze_dim(0)));
+            .map_err(|error| Error(format!("libtorch: {error}")))?;
+        // Autocast makes the state bf16 as well; what is carried from window to window stays f32.
+        return Ok((y, last.squeeze_dim(0).to_kind(Kind::Float)));
     }
     let (mut y, mut last) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: the operands are live tensors borrowed for this call; on success the bridge stores two new tensors, which
-    // we own from then on.
+    // we own from then on, and `check` has turned a failure into an error before they are looked at.
     unsafe {
         bridge::check(bridge::grulm_gru(
             x.as_ptr(),
@@ -50,21 +76,37 @@ pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precisio
             &raw mut y,
             &raw mut last,
         ))?;
+        if y.is_null() || last.is_null() {
+            return Err(Error("gru: no memory for the message of an error".into()));
+        }
         Ok((Tensor::from_ptr(y), Tensor::from_ptr(last)))
     }
 }
 
-/// The bridge narrows and views without looking, so the shapes are checked here.
-fn check_shapes(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>) -> Result<(), Error> {
-    let (x, h) = (x.size(), h.size());
+/// The bridge narrows and views without looking, so the operands are checked here.
+fn check_operands(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>) -> Result<(), Error> {
+    let weights = [weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh];
+    for (name, tensor) in OPERANDS.into_iter().zip([x, h].into_iter().chain(weights)) {
+        crate::check_defined("gru", name, tensor)?;
+        // Autocast may have made the input of a layer bf16; state and weights are f32 always.
+        let allowed: &[Kind] = if name == "x" { &[Kind::Float, Kind::BFloat16] } else { &[Kind::Float] };
+        let kind = tensor.f_kind().map_err(|error| Error(format!("gru: {name}: {error}")))?;
+        if !allowed.contains(&kind) || tensor.device() != x.device() {
+            return Err(Error(format!(
+                "gru: {name} is {kind:?} on {:?}; expected {allowed:?} on {:?}, as x is",
+                tensor.device(),
+                x.device()
+            )));
+        }
+    }
+    let (x, h, found) = (x.size(), h.size(), weights.map(Tensor::size));
     let (&[time, batch, input], &[rows, hidden]) = (x.as_slice(), h.as_slice()) else {
         return Err(Error(format!("gru: input {x:?} and state {h:?}; expected [T, B, I] and [B, H]")));
     };
     let expected = [vec![3 * hidden, input], vec![3 * hidden, hidden], vec![3 * hidden], vec![3 * hidden]];
-    let found = [weights.weight_ih, weights.weight_hh, weights.bias_ih, weights.bias_hh].map(Tensor::size);
-    if time == 0 || rows != batch || found != expected {
+    if [time, batch, input, hidden].contains(&0) || rows != batch || found != expected {
         return Err(Error(format!(
-            "gru: input {x:?}, state {h:?} and weights {found:?} do not fit; expected {expected:?}"
+            "gru: input {x:?}, state {h:?} and weights {found:?} do not fit; expected weights {expected:?}, no size 0"
         )));
     }
     Ok(())

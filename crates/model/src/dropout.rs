@@ -2,7 +2,7 @@
 
 use tch::Tensor;
 
-use crate::{DropoutConfig, Site};
+use crate::{DropoutConfig, Error, Site};
 
 /// The noise of one training pass: where its masks come from, and the rates. Evaluation has none.
 #[derive(Debug, Clone, Copy)]
@@ -20,14 +20,14 @@ impl Noise<'_> {
         purpose: &str,
         rate: impl Fn(&DropoutConfig) -> f64,
         x: Tensor,
-    ) -> Tensor {
-        let Some(Noise { site, rates }) = noise else { return x };
+    ) -> Result<Tensor, Error> {
+        let Some(Noise { site, rates }) = noise else { return Ok(x) };
         let rate = rate(rates);
         if rate == 0.0 {
-            return x;
+            return Ok(x);
         }
-        let (_, batch, width) = x.size3().unwrap_or((0, 0, 0));
+        let (_, batch, width) = x.size3()?;
         let mask = site.named(purpose).dropout_mask(&[1, batch, width], rate, x.device());
-        x * mask
+        Ok(x.f_mul(&mask)?)
     }
 }

@@ -64,7 +64,8 @@ impl Encoder {
     /// state after them. With `noise`, embedding, input, hidden and weight dropout apply.
     ///
     /// # Errors
-    /// When the model has no stack for `reading`, or the shapes do not fit.
+    /// When the model has no stack for `reading`, a shape or the number of carried states does not fit, or a token is not in the
+    /// vocabulary.
     pub fn forward(
         &self,
         reading: Reading,
@@ -74,11 +75,15 @@ impl Encoder {
         precision: Precision,
     ) -> Result<(Tensor, Carry), Error> {
         let stack = self.stack(reading)?;
-        let mut x = Noise::locked(noise, "input", |rates| rates.input, self.embed(tokens, noise)?);
+        if carry.0.len() != stack.len() {
+            let (states, layers) = (carry.0.len(), stack.len());
+            return Err(Error::Unsupported(format!("a carry of {states} states for a model of {layers} layers")));
+        }
+        let mut x = Noise::locked(noise, "input", |rates| rates.input, self.embed(tokens, noise)?)?;
         let mut after = Vec::with_capacity(stack.len());
         for (l, (layer, state)) in stack.iter().zip(&carry.0).enumerate() {
             if l > 0 {
-                x = Noise::locked(noise, &format!("hidden {l}"), |rates| rates.hidden, x);
+                x = Noise::locked(noise, &format!("hidden {l}"), |rates| rates.hidden, x)?;
             }
             let weight_dropout = noise.map(|n| (n.site.named("weight").at(l as u64), n.rates.weight));
             let (y, last) = layer.forward(&x, state, weight_dropout, precision)?;
@@ -95,7 +100,8 @@ impl Encoder {
             Some(Noise { site, rates }) if rates.embedding > 0.0 => {
                 let (vocab, _) = self.embedding.size2()?;
                 let mask = site.named("embedding").dropout_mask(&[vocab], rates.embedding, tokens.device());
-                Ok(embedded * mask.f_index_select(0, &tokens.view(-1))?.view_as(tokens).unsqueeze(-1))
+                let mask = mask.f_index_select(0, &tokens.f_reshape(-1)?)?.f_view_as(tokens)?.f_unsqueeze(-1)?;
+                Ok(embedded.f_mul(&mask)?)
             }
             _ => Ok(embedded),
         }

@@ -1,7 +1,8 @@
 //! The language model: encoder and decoder together.
 
-use std::path::Path;
+use std::{fs::File, io::Write, path::Path};
 
+use grulm_config::Invalid;
 use grulm_kernels::{Precision, autocast};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
@@ -30,6 +31,7 @@ pub struct Shape {
 }
 
 const VERSION: u32 = 1;
+const VOCAB_SIZES: std::ops::RangeInclusive<i64> = 1..=1 << 31;
 
 /// The name of a bundle's file that holds a [`Shape`].
 pub const SHAPE_FILE: &str = "model.json";
@@ -40,9 +42,12 @@ impl LanguageModel {
     /// A model with random weights that are functions of `seed`.
     ///
     /// # Errors
-    /// When a value of `config` is out of range.
+    /// When a value of `config` is out of range, or `vocab_size` is not in 1 to 2^31.
     pub fn new(config: &ModelConfig, vocab_size: i64, seed: u64, device: Device) -> Result<Self, Error> {
         config.validate()?;
+        if !VOCAB_SIZES.contains(&vocab_size) {
+            return Err(Invalid::new("vocab_size", vocab_size, "1 to 2^31").into());
+        }
         let mut params = Params::new(seed, device);
         let encoder = Encoder::new(&mut params, config, vocab_size);
         let decoder = Decoder::new(&mut params, config, vocab_size, encoder.embedding());
@@ -50,7 +55,7 @@ impl LanguageModel {
         Ok(Self { shape, params, encoder, decoder })
     }
 
-    /// Writes `model.json` and `model.safetensors` into `folder`.
+    /// Writes `model.json` and `model.safetensors` into `folder`, each under a temporary name first.
     ///
     /// # Errors
     /// When a file cannot be written.
@@ -58,7 +63,14 @@ impl LanguageModel {
         let path = folder.join(SHAPE_FILE);
         let io = |source| Error::Io { path: path.clone(), source };
         let json = serde_json::to_string_pretty(&self.shape).map_err(|e| io(e.into()))?;
-        std::fs::write(&path, json + "\n").map_err(io)?;
+        let part = path.with_extension("part");
+        let write = || {
+            let mut file = File::create(&part)?;
+            file.write_all(json.as_bytes())?;
+            file.write_all(b"\n")?;
+            file.sync_all()
+        };
+        write().and_then(|()| std::fs::rename(&part, &path)).map_err(io)?;
         self.params.save(&folder.join(WEIGHTS_FILE))
     }
 
@@ -74,7 +86,7 @@ impl LanguageModel {
         if shape.version != VERSION {
             return Err(refuse(format!("version {}; this program reads version {VERSION}", shape.version)));
         }
-        if !(1..=1 << 31).contains(&shape.vocab_size) {
+        if !VOCAB_SIZES.contains(&shape.vocab_size) {
             return Err(refuse(format!("vocab_size {}; expected 1 to 2^31", shape.vocab_size)));
         }
         shape.model.validate().map_err(|e| refuse(e.to_string()))?;
@@ -141,10 +153,10 @@ impl LanguageModel {
     ) -> Result<(Tensor, Carry), Error> {
         autocast(precision, self.device(), || {
             let (y, after) = self.encoder.forward(reading, inputs, carry, noise, precision)?;
-            let y = Noise::locked(noise, "output", |rates| rates.output, y);
+            let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
             let width = y.size3()?.2;
-            let nll = self.decoder.cross_entropy(reading, &y.view([-1, width]), &targets.view(-1))?;
-            Ok((nll.view_as(targets), after))
+            let nll = self.decoder.cross_entropy(reading, &y.f_reshape([-1, width])?, &targets.f_reshape(-1)?)?;
+            Ok((nll.f_reshape(targets.size())?, after))
         })?
     }
 
@@ -162,8 +174,8 @@ impl LanguageModel {
         autocast(precision, self.device(), || {
             let (y, after) = self.encoder.forward(reading, tokens, carry, None, precision)?;
             let (time, batch, width) = y.size3()?;
-            let logits = self.decoder.logits(reading, &y.view([-1, width]))?;
-            Ok((logits.view([time, batch, -1]), after))
+            let logits = self.decoder.logits(reading, &y.f_reshape([-1, width])?)?;
+            Ok((logits.f_view([time, batch, -1])?, after))
         })?
     }
 }

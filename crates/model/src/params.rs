@@ -207,8 +207,8 @@ mod tests {
 
     fn sample() -> Params {
         let mut params = Params::new(1, Device::Cpu);
-        params.add("a.weight", &[3, 4], 0.1, 0);
-        params.add("a.bias", &[3], 0.0, 0);
+        let _ = params.add("a.weight", &[3, 4], 0.1, 0);
+        let _ = params.add("a.bias", &[3], 0.0, 0);
         params
     }
 
@@ -219,7 +219,7 @@ mod tests {
         let params = sample();
         params.save(&path).unwrap();
         let other = Params { site: Site::new(9), ..sample() };
-        tch::no_grad(|| other.entries[0].tensor.shallow_clone().zero_());
+        let _ = tch::no_grad(|| other.entries[0].tensor.shallow_clone().zero_());
         other.load(&path).unwrap();
         for (a, b) in params.iter().zip(&other) {
             assert!(a.tensor.equal(&b.tensor), "{}", a.name);
@@ -254,7 +254,7 @@ mod tests {
         let (a, b) = (sample(), sample());
         assert!(a.entries[0].tensor.equal(&b.entries[0].tensor));
         let mut other = Params::new(1, Device::Cpu);
-        other.add("b.weight", &[3, 4], 0.1, 0);
+        let _ = other.add("b.weight", &[3, 4], 0.1, 0);
         assert!(!a.entries[0].tensor.equal(&other.entries[0].tensor));
     }
 }

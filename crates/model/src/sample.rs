@@ -68,7 +68,8 @@ impl Sampling {
         let weight = |id: u32| ((f64::from(logits[id as usize]) - top) / self.temperature).exp();
         let weights: Vec<f64> = order.iter().map(|&id| weight(id)).collect();
         let nucleus = nucleus(&weights, self.top_p);
-        let mut left = Site::new(self.seed).named("sampling").uniform(position) * weights[..nucleus].iter().sum::<f64>();
+        let mut left =
+            Site::new(self.seed).named("sampling").uniform(position) * weights[..nucleus].iter().sum::<f64>();
         for (&id, weight) in order.iter().zip(&weights[..nucleus]) {
             left -= weight;
             if left < 0.0 {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -109,7 +110,9 @@ impl Bundle {
         ];
         for (file, found, expected) in hashes {
             if found != *expected {
-                let reason = format!("not the file that the model was trained with: its SHA-256 is {found}, {TASK_FILE} says {expected}");
+                let reason = format!(
+                    "not the file that the model was trained with: its SHA-256 is {found}, {TASK_FILE} says {expected}"
+                );
                 return Err(refuse(&folder.join(file), reason));
             }
         }
@@ -165,7 +168,7 @@ pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
 
 struct HashWriter<'a>(&'a mut Sha256);
 
-impl std::io::Write for HashWriter<'_> {
+impl Write for HashWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.update(bytes);
         Ok(bytes.len())
@@ -176,9 +179,18 @@ impl std::io::Write for HashWriter<'_> {
     }
 }
 
+/// Under a temporary name first, synced, then renamed.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::io(path)(e.into()))?;
-    std::fs::write(path, text + "\n").map_err(Error::io(path))
+    let part = path.with_extension("part");
+    let write = || {
+        let mut file = std::fs::File::create(&part)?;
+        file.write_all(text.as_bytes())?;
+        file.write_all(b"\n")?;
+        file.sync_all()
+    };
+    write().map_err(Error::io(&part))?;
+    std::fs::rename(&part, path).map_err(Error::io(path))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {

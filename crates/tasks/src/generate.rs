@@ -17,7 +17,8 @@ pub struct Generation<'a> {
     sampling: Sampling,
     precision: Precision,
     carry: Carry,
-    decoder: StreamDecoder<'a>,
+    /// Until the text has ended.
+    decoder: Option<StreamDecoder<'a>>,
     /// Initial `<eos>`, prompt, and what was generated.
     tokens: Vec<u32>,
     /// Tokens of `tokens` that the model has read.
@@ -49,6 +50,7 @@ impl<'a> Generation<'a> {
             drop(decoder.push(id));
         }
         let prompt = tokens.len();
+        let decoder = Some(decoder);
         Ok(Self { bundle, sampling, precision, carry, decoder, tokens, read: 0, prompt, limit, ended: false })
     }
 
@@ -74,7 +76,7 @@ impl<'a> Generation<'a> {
             let pass = || self.bundle.model.logits(Reading::Forward, &window, &self.carry, self.precision);
             let (all, after) = no_grad(pass)?;
             self.carry = after;
-            logits = Vec::<f32>::try_from(all.get(-1).view(-1).to_kind(Kind::Float))?;
+            logits = Vec::<f32>::try_from(all.f_get(-1)?.f_view(-1)?.f_to_kind(Kind::Float)?)?;
             self.read = end;
         }
         Ok(logits)
@@ -94,11 +96,12 @@ impl<'a> Generation<'a> {
                 break;
             }
             self.tokens.push(id);
-            if let Some(piece) = self.decoder.push(id) {
+            if let Some(piece) = self.decoder.as_mut().and_then(|decoder| decoder.push(id)) {
                 return Ok(Some(piece));
             }
         }
-        Ok(None)
+        // The limit may have cut a character in two.
+        Ok(self.decoder.take().and_then(StreamDecoder::finish))
     }
 }
 

@@ -125,8 +125,7 @@ impl Task for LanguageModelling {
             let batch = direction.lanes.batch(step.batch(), 0, 1);
             let (device, shape) = (self.model.device(), [-1, batch.lanes as i64]);
             if batch.starts {
-                direction.carry =
-                    self.model.encoder().zero_carry(direction.reading, batch.lanes as i64, device)?;
+                direction.carry = self.model.encoder().zero_carry(direction.reading, batch.lanes as i64, device)?;
             }
             let [inputs, targets] =
                 [&batch.inputs, &batch.targets].map(|ids| Tensor::from_slice(ids).view(shape).to_device(device));
@@ -180,22 +179,30 @@ impl Task for LanguageModelling {
     }
 
     fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error> {
+        let mut carries = Vec::with_capacity(self.directions.len());
         let mut taken = 0;
-        for direction in &mut self.directions {
-            for (l, own) in direction.carry.0.iter_mut().enumerate() {
+        for direction in &self.directions {
+            let mut layers = Vec::with_capacity(direction.carry.0.len());
+            for (l, own) in direction.carry.0.iter().enumerate() {
                 let name = format!("carry.{}.{l}", direction.reading.name());
-                let found = state.iter().find(|(key, _)| *key == name);
-                let Some((_, tensor)) = found.filter(|(_, tensor)| tensor.size() == own.size()) else {
-                    let found = found.map(|(_, tensor)| tensor.size());
-                    let reason = format!("carried state `{name}`: found {found:?}, expected {:?}", own.size());
-                    return Err(Error::State(reason));
+                let found = state.iter().find(|(key, _)| *key == name).map(|(_, tensor)| tensor);
+                let Some(tensor) = found.filter(|tensor| (tensor.kind(), tensor.size()) == (own.kind(), own.size()))
+                else {
+                    let found =
+                        found.map_or("none".into(), |tensor| format!("{:?} {:?}", tensor.kind(), tensor.size()));
+                    let expected = format!("{:?} {:?}", own.kind(), own.size());
+                    return Err(Error::State(format!("carried state `{name}`: found {found}, expected {expected}")));
                 };
-                *own = tensor.to_device(own.device()).copy();
+                layers.push(tensor.f_to_device(own.device())?.copy());
                 taken += 1;
             }
+            carries.push(Carry(layers));
         }
         if taken != state.len() {
             return Err(Error::State(format!("{} carried states; expected {taken}", state.len())));
+        }
+        for (direction, carry) in self.directions.iter_mut().zip(carries) {
+            direction.carry = carry;
         }
         Ok(())
     }

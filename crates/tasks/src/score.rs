@@ -1,7 +1,7 @@
 //! Perplexity, counted as the literature counts it.
 
 use grulm_corpus::TokenStream;
-use grulm_kernels::Precision;
+use grulm_kernels::{Precision, autocast};
 use grulm_model::{LanguageModel, Reading};
 use tch::{Kind, Tensor, no_grad};
 
@@ -33,37 +33,39 @@ pub fn token_nlls(
     let text = Text { stream, reading, eos };
     let total = stream.len();
     let lanes = (lanes as u64).min(total / BURN_IN).max(1);
-    let piece = total.div_ceil(lanes);
+    let piece = total.div_ceil(lanes) as i64;
     let mut nlls = vec![0f32; usize::try_from(total).unwrap_or(0)];
     let device = model.device();
     let mut carry = model.encoder().zero_carry(reading, lanes as i64, device)?;
-    let window = (TOKENS_A_PASS as u64 / lanes).max(1);
+    let window = (TOKENS_A_PASS as u64 / lanes).max(1) as i64;
 
-    let burn_in = if lanes > 1 { BURN_IN } else { 0 };
     // Steps are counted from the start of a piece; negative ones are its burn-in.
-    let mut step = -(burn_in as i64);
-    while step < piece as i64 {
+    let mut step = if lanes > 1 { -(BURN_IN as i64) } else { 0 };
+    while step < piece {
         if step == 0 && lanes > 1 {
             // No text stands before the first piece: what its lane read so far is forgotten.
             for state in &carry.0 {
-                _ = state.narrow(0, 0, 1).zero_();
+                _ = state.f_narrow(0, 0, 1)?.f_zero_()?;
             }
         }
-        let end = if step < 0 { 0 } else { (step + window as i64).min(piece as i64) };
-        let position = |lane: u64, at: i64| (lane * piece) as i64 + at;
+        let end = (step + window).min(if step < 0 { 0 } else { piece });
+        let position = |lane: u64, at: i64| lane as i64 * piece + at;
         let (inputs, targets) = text.window(lanes, step..end, position);
         let shape = [end - step, lanes as i64];
         let [inputs, targets] = [inputs, targets].map(|ids| Tensor::from_slice(&ids).view(shape).to_device(device));
-        let (nll, after) = no_grad(|| model.nll(reading, (&inputs, &targets), &carry, None, precision))?;
-        carry = after;
-        if step >= 0 {
-            let values = Vec::<f32>::try_from(nll.view(-1).to_kind(Kind::Float))?;
-            for (at, row) in (step..end).zip(values.chunks(lanes as usize)) {
-                for (lane, value) in (0..lanes).zip(row) {
-                    let place = position(lane, at) as u64;
-                    if at < piece as i64 && place < total {
-                        nlls[place as usize] = *value;
-                    }
+        if step < 0 {
+            // Only the state is wanted: the softmax is spared.
+            let read = || model.encoder().forward(reading, &inputs, &carry, None, precision);
+            carry = no_grad(|| autocast(precision, device, read)).map_err(grulm_model::Error::from)??.1;
+        } else {
+            let (nll, after) = no_grad(|| model.nll(reading, (&inputs, &targets), &carry, None, precision))?;
+            carry = after;
+            let values = Vec::<f32>::try_from(nll.f_view(-1)?.f_to_kind(Kind::Float)?)?;
+            let places = (step..end).flat_map(|at| (0..lanes).map(move |lane| position(lane, at)));
+            for (place, value) in places.zip(values) {
+                // The last pieces reach beyond the end where the text does not divide evenly.
+                if let Some(nll) = usize::try_from(place).ok().and_then(|place| nlls.get_mut(place)) {
+                    *nll = value;
                 }
             }
         }

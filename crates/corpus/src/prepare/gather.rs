@@ -96,6 +96,7 @@ fn clean(plan: &Plan<'_>, minhash: Option<&MinHash>, batch: Batch) -> Result<Cle
     let input = &plan.inputs[batch.input];
     let filtered = plan.given(batch.input).is_none() && !plan.filter.is_empty();
     let keeps_blank = keeps_blank(plan.corpus.unit, input.format);
+    let minhash = minhash.filter(|_| plan.is_compared(batch.input));
     let mut cleaned = Cleaned {
         input: batch.input,
         kept: Vec::with_capacity(batch.documents.len()),
@@ -115,11 +116,12 @@ fn clean(plan: &Plan<'_>, minhash: Option<&MinHash>, batch: Batch) -> Result<Cle
             text: cut(text).to_owned(),
         };
         let text = plan.cleaner.clean(&document.text);
-        let text = match if filtered {
+        let verdict = if filtered {
             plan.filter.apply(&text)
         } else {
             Verdict::Keep { text: Cow::Borrowed(&*text), removed_lines: 0 }
-        } {
+        };
+        let text = match verdict {
             Verdict::Drop { rule, value } => {
                 cleaned.rejects.add(rule.name(), || reject(rule.name(), value, &text));
                 continue;
@@ -161,7 +163,7 @@ impl Writer<'_> {
             let split = given.unwrap_or_else(|| self.split(cleaned.input, kept.key));
             self.last = (cleaned.input, split);
             let document = self.spool.push(split, cleaned.input as u32, kept.position, &kept.text)?;
-            if given.is_some() && !self.plan.corpus.dedup.held_out {
+            if !self.plan.is_compared(cleaned.input) {
                 continue;
             }
             let entry = |key| Entry { key, document, held_out: split != Split::Train, fixed: given.is_some() };

@@ -7,14 +7,14 @@ use rayon::ThreadPool;
 
 use crate::Error;
 
-/// Bytes of input that may be under way at once; a single item may be larger.
+/// Bytes of input under way from which on no further item is read.
 const UNDER_WAY: usize = 24 << 20;
 
 /// Calls `work` on the threads of `pool` with each item, and `take` on this thread with the results, in the order of the items. An item
 /// comes with its size in bytes, which bounds how much is under way.
 pub(super) fn ordered<I: Send, O: Send>(
     pool: &ThreadPool,
-    items: impl Iterator<Item = Result<(usize, I), Error>>,
+    mut items: impl Iterator<Item = Result<(usize, I), Error>>,
     work: impl Fn(I) -> Result<O, Error> + Sync,
     mut take: impl FnMut(O) -> Result<(), Error>,
 ) -> Result<(), Error> {
@@ -23,15 +23,17 @@ pub(super) fn ordered<I: Send, O: Send>(
     pool.in_place_scope(|scope| {
         let mut running: VecDeque<(usize, Receiver<Result<O, Error>>)> = VecDeque::new();
         let mut under_way = 0;
-        for item in items {
-            let (bytes, item) = item?;
-            while running.len() >= most || under_way + bytes > UNDER_WAY {
+        loop {
+            // Room comes before the next item is read: a large document waits on disk, not in memory.
+            while running.len() >= most || under_way >= UNDER_WAY {
                 let Some((done, result)) = running.pop_front() else { break };
                 under_way -= done;
                 // A thread that panicked sends nothing; the scope passes its panic on.
                 let Ok(result) = result.recv() else { return Ok(()) };
                 take(result?)?;
             }
+            let Some(item) = items.next() else { break };
+            let (bytes, item) = item?;
             let (send, receive) = sync_channel(1);
             scope.spawn(move |_| {
                 // Nobody listens any more where another item failed.

@@ -77,6 +77,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether duplicate removal looks at the documents of a file: at those of one that is taken as it is only for train's sake.
+    pub(super) fn is_compared(&self, input: usize) -> bool {
+        self.given(input).is_none() || self.corpus.dedup.held_out
+    }
+
     /// Bytes of all files on disk.
     pub(super) fn bytes(&self) -> Result<u64, Error> {
         let size = |input: &Input| fs::metadata(&input.path).map(|data| data.len()).map_err(Error::io(&input.path));

@@ -23,8 +23,8 @@ pub(super) struct Survey {
     pub(super) duplicates: Vec<Reject>,
 }
 
-/// Calls `take` with every document that stays, in order.
-fn each<'s>(spool: &'s Spool, mut take: impl FnMut(&Record<'_>) -> bool) -> Result<(), Error> {
+/// Calls `take` with every document, in order, until it says that this is enough.
+fn each(spool: &Spool, mut take: impl FnMut(&Record<'_>) -> bool) -> Result<(), Error> {
     for block in spool.blocks()? {
         if !block?.records().all(|record| take(&record)) {
             break;
