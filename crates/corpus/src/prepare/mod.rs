@@ -68,6 +68,15 @@ pub fn prepare(
     Ok(Prepared { corpus: Corpus::open(&corpus.dir)?, skipped: false })
 }
 
+/// Whether [`prepare`] would have nothing to do.
+///
+/// # Errors
+/// A setting that cannot be used, or a file that cannot be read.
+pub fn is_prepared(corpus: &CorpusConfig, tokenizer: &TokenizerConfig, threads: usize) -> Result<bool, Error> {
+    let fingerprint = Plan::new(corpus, tokenizer, threads)?.fingerprint()?;
+    Ok(up_to_date(&corpus.dir, &fingerprint).is_some())
+}
+
 fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
     let path = dir.join(MANIFEST);
     if !path.exists() {

@@ -38,6 +38,7 @@ impl Detokenizer {
 ///
 /// [`push`]: Self::push
 /// [`finish`]: Self::finish
+#[derive(Debug)]
 pub struct StreamDecoder<'t> {
     tokenizer: &'t Tokenizer,
     /// Bytes that may yet become a character.

@@ -1,0 +1,74 @@
+//! The committed configs, and what is wrong with others.
+
+use std::fs;
+
+use crate::program::{Workplace, root};
+
+/// Every committed config is read and validated by the binary: a missing corpus is the only complaint.
+#[test]
+fn every_committed_config_is_valid() {
+    let place = Workplace::new();
+    let mut count = 0;
+    for entry in fs::read_dir(root().join("configs/pretrain")).unwrap() {
+        let path = entry.unwrap().path();
+        let ran = place.run(&format!("train --set corpus.dir=nowhere/corpus -c {}", path.display()));
+        assert_eq!(ran.status, Some(2), "{}: {}", path.display(), ran.stderr);
+        assert!(ran.stderr.contains("nowhere/corpus: no corpus is there"), "{}: {}", path.display(), ran.stderr);
+        count += 1;
+    }
+    assert!(count >= 8, "{count} configs");
+}
+
+#[test]
+fn a_bad_config_is_one_message_and_status_2() {
+    let place = Workplace::new();
+    let check = |set: &str, says: &[&str]| {
+        for command in ["run", "prepare", "train", "find-lr"] {
+            let ran = place.run(&format!("{command} -c c.toml --set {set}"));
+            assert_eq!(ran.status, Some(2), "{command} --set {set}: {}", ran.stderr);
+            assert_eq!(ran.stderr.lines().count(), 1, "{command} --set {set}: {}", ran.stderr);
+            assert!(ran.stdout.is_empty());
+            for part in says.iter().chain(&["c.toml"]) {
+                assert!(ran.stderr.contains(part), "{command} --set {set}: {} lacks {part:?}", ran.stderr);
+            }
+        }
+    };
+    check("train.learning_rat=1", &["train.learning_rat", "no such key", "did you mean `learning_rate`"]);
+    check("trian.steps=1", &["trian", "no such key"]);
+    check("train.learning_rate=fast", &["train.learning_rate", "\"fast\""]);
+    check("train.learning_rate=-1", &["train.learning_rate", "-1", "above 0"]);
+    check("model.hidden=0", &["model.hidden", "0", "1..=65536"]);
+    check("model.direction=sideways", &["model.direction", "\"sideways\"", "forward", "both"]);
+    check("model.dropout.input=1.5", &["model.dropout.input", "1.5"]);
+    check("run.device=gpu", &["run.device", "\"gpu\"", "cuda"]);
+    check("run.threads=-1", &["run.threads", "-1"]);
+    check("corpus.train=[]", &["corpus.train", "[]"]);
+    check("corpus.encoding=utf-9", &["corpus.encoding", "utf-9"]);
+    check("corpus.valid_fraction=2.0", &["corpus.valid_fraction", "2.0"]);
+    check("tokenizer.kind=words", &["tokenizer.kind", "\"words\"", "word"]);
+    check("tokenizer.vocab_size=10", &["tokenizer.vocab_size", "10", "262"]);
+    check("corpus.clean.stop_words=klingon", &["stop_words", "klingon"]);
+    check("run.dir=corpus/model", &["run.dir", "corpus"]);
+    check("train.budget=soon", &["train.budget", "soon", "10m"]);
+}
+
+#[test]
+fn files_that_are_not_there_are_named() {
+    let place = Workplace::new();
+    let check = |args: &str, says: &[&str]| {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        for part in says {
+            assert!(ran.stderr.contains(part), "{args}: {} lacks {part:?}", ran.stderr);
+        }
+    };
+    check("prepare -c none.toml", &["none.toml"]);
+    check("prepare -c .", &["a folder"]);
+    check("prepare -c c.toml --set corpus.train=none.txt", &["corpus.train"]);
+    check("prepare -c c.toml --set corpus.train=[\"none.txt\"]", &["c.toml", "corpus.train", "none.txt"]);
+    check("run -c c.toml --set corpus.valid_fraction=0.0 --set corpus.valid=[\"*.none\"]", &["corpus.valid", "*.none"]);
+    check("prepare -c c.toml --set tokenizer.file=none.json", &["c.toml", "tokenizer.file", "none.json"]);
+    check("train -c c.toml", &["corpus: no corpus is there", "pretrainer prepare -c c.toml"]);
+    check("find-lr -c c.toml", &["corpus: no corpus is there"]);
+    assert!(!place.path("corpus").exists() && !place.path("model").exists());
+}

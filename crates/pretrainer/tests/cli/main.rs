@@ -1,0 +1,8 @@
+//! The command line, through the binary.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod configs;
+mod pipeline;
+mod program;
+mod stops;
+mod usage;

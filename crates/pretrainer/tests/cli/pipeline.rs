@@ -1,0 +1,195 @@
+//! From text to a model that is scored and writes.
+
+use std::{fs, io::Read as _, path::Path};
+
+use serde_json::Value;
+
+use crate::program::Workplace;
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn a_run_is_scored_as_evaluate_scores_and_is_not_repeated() {
+    let place = Workplace::new();
+    let table = place.succeed("run -c c.toml");
+    for part in ["train", "valid", "test", "perplexity", "bits per byte", "best checkpoint: model/checkpoints/step-"] {
+        assert!(table.contains(part), "{table} lacks {part:?}");
+    }
+    for file in ["config.toml", "metrics.jsonl", "timing.jsonl", "log.txt", "best", "last", "test.json"] {
+        assert!(place.path("model").join(file).is_file(), "{file}");
+    }
+    assert!(place.read("model/log.txt").contains("parameters"));
+
+    let again = place.run("run -c c.toml --set run.threads=2");
+    assert_eq!((again.status, again.stdout.as_str()), (Some(0), table.as_str()), "{}", again.stderr);
+    assert!(again.stderr.contains("corpus is up to date") && again.stderr.contains("model is up to date"), "{}", again.stderr);
+
+    // What trains and tests in the prepared corpus is scored alike from files.
+    let whole = json(&place.succeed("evaluate model --text text.txt --json --threads 1 --device cpu"));
+    assert!(whole["perplexity"].as_f64().unwrap() > 1.0);
+    let test = json(&place.read("model/test.json"));
+    assert!(test["scores"]["tokens"].as_u64().is_none() && test["scores"]["tokens"].as_f64().unwrap() > 10.0);
+}
+
+#[test]
+fn the_test_split_is_scored_as_its_file_is() {
+    let place = Workplace::new();
+    let text = place.read("text.txt");
+    let middle = text.len() / 2 + text[text.len() / 2..].find("\n\n").unwrap();
+    place.write("train.txt", &text[..middle]);
+    place.write("test.txt", &text[middle..]);
+    place.succeed("run -c c.toml --set corpus.train=[\"train.txt\"] --set corpus.test_fraction=0.0 --set corpus.test=[\"test.txt\"]");
+    let (run, file) = (json(&place.read("model/test.json")), json(&place.succeed("evaluate model --text test.txt --json")));
+    for figure in ["tokens", "nll", "perplexity", "bits_per_byte"] {
+        assert_eq!(run["scores"][figure].as_f64(), file[figure].as_f64(), "{figure}");
+    }
+}
+
+#[test]
+fn every_command_works_on_a_trained_model() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    assert!(place.run("prepare -c c.toml").stderr.contains("up to date"));
+    let trained = place.succeed("train -c c.toml");
+    assert!(trained.contains("best checkpoint") && trained.contains("validation perplexity"), "{trained}");
+    scores(&place);
+    gates(&place);
+    writes(&place);
+    let inspected = json(&place.succeed("inspect model --json"));
+    for key in ["vocab_size", "model", "parameters", "layers", "tokenizer", "cleaning", "provenance", "files", "compute"] {
+        assert!(!inspected[key].is_null(), "{key}");
+    }
+    let layers: u64 = inspected["layers"].as_array().unwrap().iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+    assert_eq!(Some(layers), inspected["parameters"].as_u64());
+    assert!(place.succeed("inspect model").contains("parameters"));
+    let curve = place.succeed("find-lr -c c.toml");
+    assert!(curve.contains("proposal: --set train.learning_rate="), "{curve}");
+}
+
+fn scores(place: &Workplace) {
+    let scored = json(&place.succeed("evaluate model --text text.txt --json --per-line lines.jsonl"));
+    let lines: Vec<Value> = place.read("lines.jsonl").lines().map(json).collect();
+    assert_eq!(lines.len() as u64, scored["documents"].as_u64().unwrap());
+    let tokens: u64 = lines.iter().map(|line| line["tokens"].as_u64().unwrap()).sum();
+    assert_eq!(Some(tokens), scored["tokens"].as_u64());
+    let nll: f64 = lines.iter().map(|l| l["nll"].as_f64().unwrap() * l["tokens"].as_f64().unwrap()).sum();
+    assert!((nll / tokens as f64 / scored["nll"].as_f64().unwrap() - 1.0).abs() < 1e-6);
+    let side_by_side = json(&place.succeed("evaluate model --text text.txt --json --batch-size 8"));
+    let ratio = side_by_side["perplexity"].as_f64().unwrap() / scored["perplexity"].as_f64().unwrap();
+    assert!((ratio - 1.0).abs() < 0.01, "{ratio}");
+    assert!(place.succeed("evaluate model --text text.txt").contains("perplexity"));
+}
+
+fn gates(place: &Workplace) {
+    let check = |gates: &str, status: i32, says: &str| {
+        let ran = place.run(&format!("evaluate model --text text.txt {gates}"));
+        assert_eq!(ran.status, Some(status), "{gates}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{gates}: {}", ran.stderr);
+    };
+    check("--fail-if perplexity>1e9 --fail-if tokens<10", 0, "");
+    check("--fail-if perplexity>1e9 --fail-if tokens>10", 1, "--fail-if tokens>10 holds: tokens is");
+    check("--fail-if accuracy<0.5", 2, "allowed: tokens, nll, perplexity, bits_per_byte");
+}
+
+fn writes(place: &Workplace) {
+    let args = "generate model --prompt Once --max-tokens 12 --seed 3";
+    let (plain, object) = (place.succeed(args), json(&place.succeed(&format!("{args} --json"))));
+    assert_eq!(plain, format!("Once{}\n", object["text"].as_str().unwrap()));
+    assert_eq!(object["prompt"], "Once");
+    assert!(object["tokens"].as_u64().unwrap() <= 12 && object["ended"].is_boolean());
+    assert_eq!(plain, place.succeed(args));
+    let empty = place.command("generate model --max-tokens 3 --prompt").arg("").output().unwrap();
+    assert!(empty.status.success());
+    let long = "word ".repeat(400);
+    assert!(place.command("generate model --max-tokens 3 --prompt").arg(long).output().unwrap().status.success());
+}
+
+#[test]
+fn two_directions_have_two_perplexities_and_one_direction_writes() {
+    let place = Workplace::new();
+    let both = place.succeed("run -c c.toml --set model.direction=both --set train.steps=2");
+    assert!(both.contains("(forward, backward)"), "{both}");
+    let scored = json(&place.succeed("evaluate model --text text.txt --json --fail-if perplexity_backward<1 --per-line l"));
+    assert!(scored["perplexity_forward"].is_number() && scored["perplexity_backward"].is_number());
+    assert!(scored["perplexity"].is_null());
+    assert_eq!(place.read("l").lines().count() as u64, scored["documents"].as_u64().unwrap());
+    place.succeed("generate model --prompt a --max-tokens 2");
+    place.succeed("train -c c.toml --set model.direction=backward --set train.steps=2 --overwrite");
+    let refused = place.run("generate model --prompt a");
+    assert_eq!(refused.status, Some(2));
+    assert!(refused.stderr.contains("no forward half"), "{}", refused.stderr);
+}
+
+#[test]
+fn training_goes_on_from_another_model() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=2");
+    let on = "train -c c.toml --set run.dir=second --set train.init=model";
+    place.succeed(on);
+    assert!(json(&place.succeed("inspect second --json"))["provenance"]["parent"].as_str().unwrap().len() == 64);
+    let check = |args: String, says: &str| {
+        let ran = place.run(&args);
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args}: {}", ran.stderr);
+    };
+    check(format!("{on} --overwrite --set model.hidden=32"), "`model.hidden` = 32, there 24");
+    check(format!("{on} --overwrite --set train.init=none"), "none");
+    place.succeed("prepare -c c.toml --set tokenizer.vocab_size=300 --set corpus.dir=other");
+    check(format!("{on} --overwrite --set tokenizer.vocab_size=300 --set corpus.dir=other"), "set tokenizer.file");
+    check(format!("{on} --overwrite --set tokenizer.vocab_size=300"), "`tokenizer.vocab_size` = 300 was 400");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let place = Workplace::new();
+    for command in ["prepare", "run"] {
+        let said = place.succeed(&format!("{command} -c c.toml --dry-run"));
+        assert!(said.contains("would prepare") && said.contains("text.txt") | said.contains("1, "), "{said}");
+    }
+    assert!(!place.path("corpus").exists() && !place.path("model").exists());
+    place.succeed("prepare -c c.toml");
+    let said = place.succeed("train -c c.toml --dry-run");
+    for part in ["parameters", "memory", "a checkpoint", "time", "10 steps"] {
+        assert!(said.contains(part), "{said} lacks {part:?}");
+    }
+    assert!(!place.path("model").exists());
+}
+
+/// A reader that goes away ends the program without an error.
+#[test]
+fn a_closed_pipe_is_no_error() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=2");
+    for args in ["generate model --prompt a --max-tokens 400", "evaluate model --text text.txt", "inspect model"] {
+        let mut child = place.command(args).spawn().unwrap();
+        drop(child.stdout.take());
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(child.wait().unwrap().success(), "{args}: {said}");
+        assert!(!said.contains("panicked") && !said.contains("error"), "{args}: {said}");
+    }
+}
+
+/// A file that was changed by another hand is named, with status 1.
+#[test]
+fn a_damaged_model_is_named() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=2");
+    let folder = fs::read_to_string(place.path("model/best")).unwrap();
+    let folder = place.path("model/checkpoints").join(folder.trim());
+    let check = |file: &str, change: &dyn Fn(&Path)| {
+        let path = folder.join(file);
+        let before = fs::read(&path).unwrap();
+        change(&path);
+        let ran = place.run("evaluate model --text text.txt");
+        assert_eq!(ran.status, Some(1), "{file}: {}", ran.stderr);
+        assert!(ran.stderr.contains(file), "{file}: {}", ran.stderr);
+        fs::write(&path, before).unwrap();
+    };
+    check("model.safetensors", &|path| fs::write(path, b"short").unwrap());
+    check("tokenizer.json", &|path| fs::write(path, b"{}").unwrap());
+    check("cleaning.json", &|path| fs::remove_file(path).unwrap());
+    check("model.json", &|path| fs::write(path, b"[]").unwrap());
+}
