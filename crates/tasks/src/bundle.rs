@@ -30,7 +30,7 @@ pub struct Provenance {
     pub step: u64,
     /// Tokens (predictions) trained on.
     pub tokens: u64,
-    /// SHA-256 of the corpus' manifest, where there is one.
+    /// Fingerprint of the corpus (its `manifest.json`: a SHA-256 of texts and settings), where there is one.
     pub corpus: Option<String>,
     /// SHA-256 of the weights that training started from, where it did.
     pub parent: Option<String>,

@@ -19,6 +19,8 @@ const LOCK: &str = "run.lock";
 const LOG: &str = "log.txt";
 /// Written by the binaries.
 const REPORT: &str = "report.html";
+/// Written by the binaries.
+const TEST: &str = "test.json";
 
 /// What to do about a run that the folder already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +89,7 @@ fn check_content(path: &Path, start: Start) -> Result<(), Error> {
 
 /// Overwriting removes a run; anything else in the folder means that it may be the wrong one.
 fn check_all_own(path: &Path) -> Result<(), Error> {
-    let own = [CONFIG, METRICS, TIMING, LOG, REPORT, LOCK, BEST, LAST, FOLDER];
+    let own = [CONFIG, METRICS, TIMING, LOG, REPORT, TEST, LOCK, BEST, LAST, FOLDER];
     let foreign = |folder: &Path, is_own: &dyn Fn(&str) -> bool| -> Result<(), Error> {
         if !folder.is_dir() {
             return Ok(());
@@ -110,7 +112,7 @@ fn check_all_own(path: &Path) -> Result<(), Error> {
 
 /// Removes a run's files but the lock, which is held, and the log, which the binary is writing.
 fn remove_run(path: &Path) -> Result<(), Error> {
-    for name in [BEST, LAST, TIMING, REPORT, METRICS, CONFIG] {
+    for name in [BEST, LAST, TIMING, REPORT, TEST, METRICS, CONFIG] {
         let file = path.join(name);
         match fs::remove_file(&file) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&file)(e)),

@@ -1,0 +1,82 @@
+//! Runs that stop and go on.
+
+use std::{
+    process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::program::{Ran, Workplace};
+
+/// The newest checkpoint's files, and the record of training.
+fn state(place: &Workplace, run: &str) -> Vec<Vec<u8>> {
+    let last = place.read(&format!("{run}/last"));
+    let folder = place.path(run).join("checkpoints").join(last.trim());
+    let files = ["model.safetensors", "optimizer.safetensors", "carry.safetensors"].map(|name| folder.join(name));
+    files.iter().chain([&place.path(run).join("metrics.jsonl")]).map(|path| std::fs::read(path).unwrap()).collect()
+}
+
+#[test]
+fn five_steps_and_five_are_ten() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    // A rate that falls depends on the number of steps, which a run that is extended does not know at first.
+    let args = "train -c c.toml --set train.schedule=constant --set train.log_every=5 --set train.evaluate_every=5";
+    place.succeed(&format!("{args} --set run.dir=whole"));
+    place.succeed(&format!("{args} --set run.dir=halves --set train.steps=5"));
+    place.succeed(&format!("{args} --set run.dir=halves --resume"));
+    assert_eq!(state(&place, "whole"), state(&place, "halves"));
+}
+
+#[test]
+fn a_run_folder_is_not_overwritten_by_accident() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=4");
+    let check = |args: &str, says: &[&str]| {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        for part in says {
+            assert!(ran.stderr.contains(part), "{args}: {} lacks {part:?}", ran.stderr);
+        }
+    };
+    check("train -c c.toml --set train.steps=4", &["model: holds a finished run", "--resume", "--overwrite"]);
+    check("run -c c.toml", &["`train.steps` = 10 was 4", "--resume", "--overwrite"]);
+    check("train -c c.toml --resume --set train.batch_size=2 --set model.hidden=8", &["`model.hidden` = 8 was 24", "`train.batch_size` = 2 was 4"]);
+    check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
+    check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
+    check("train -c c.toml --resume --set run.dir=none", &["none: holds no run to resume"]);
+    place.succeed("train -c c.toml --resume --set train.steps=6 --set run.threads=2 --set run.log=warn");
+    place.succeed("run -c c.toml --overwrite --set model.hidden=8 --set train.steps=2");
+    place.write("text.txt", &place.read("text.txt").repeat(2));
+    let same = "run -c c.toml --set model.hidden=8 --set train.steps=2";
+    check(same, &["learned from another corpus", "--overwrite"]);
+    check(&format!("{same} --resume"), &["learned from another corpus"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_signal_saves_and_the_run_goes_on_bit_for_bit() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    let args = "train -c c.toml --set train.steps=400 --set train.evaluate_every=100 --set train.checkpoint_every=100";
+    place.succeed(&format!("{args} --set run.dir=whole"));
+    let stopped = |signal: &str, resume: &str| {
+        let mut command = place.command(&format!("{args} --set run.dir=parts {resume}"));
+        let child = command.stdout(Stdio::null()).spawn().unwrap();
+        let lines = || std::fs::read_to_string(place.path("parts/metrics.jsonl")).unwrap_or_default().lines().count();
+        let (before, begun) = (lines(), Instant::now());
+        while lines() < before + 3 && begun.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        Ran::of(child.wait_with_output().unwrap())
+    };
+    let ran = stopped("-INT", "");
+    assert_eq!(ran.status, Some(130), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--resume"), "{}", ran.stderr);
+    assert!(place.path("parts/last").is_file());
+    let ran = stopped("-TERM", "--resume");
+    assert_eq!(ran.status, Some(143), "{}", ran.stderr);
+    place.succeed(&format!("{args} --set run.dir=parts --resume"));
+    assert_eq!(state(&place, "whole"), state(&place, "parts"));
+}
