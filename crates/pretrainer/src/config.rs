@@ -44,7 +44,12 @@ impl PretrainConfig {
     fn check_folders(&self) -> Result<(), Invalid> {
         let (run, corpus) = (&self.run.dir, &self.corpus.dir);
         let apart = !run.starts_with(corpus) && !corpus.starts_with(run);
-        Invalid::check("run.dir", run, apart, format!("a folder that neither is nor holds `corpus.dir` = {corpus:?}, nor lies in it"))
+        Invalid::check(
+            "run.dir",
+            run,
+            apart,
+            format!("a folder that neither is nor holds `corpus.dir` = {corpus:?}, nor lies in it"),
+        )
     }
 
     fn check_patience(&self) -> Result<(), Invalid> {

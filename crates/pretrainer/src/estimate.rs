@@ -1,6 +1,9 @@
 //! `--dry-run`: what would be done, and what it would take.
 
-use std::{path::Path, time::{Duration, Instant}};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, inputs};
@@ -54,7 +57,11 @@ pub(crate) fn preparation(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     let tokens = total / BYTES_A_TOKEN;
     rows.push((
         "tokens".to_owned(),
-        format!("about {}, {} on disk, at {BYTES_A_TOKEN} bytes of text each (compressed files hold more)", grouped(tokens), bytes(tokens * width)),
+        format!(
+            "about {}, {} on disk, at {BYTES_A_TOKEN} bytes of text each (compressed files hold more)",
+            grouped(tokens),
+            bytes(tokens * width)
+        ),
     ));
     output::write(&output::table(&rows))?;
     Ok(Ending::Done)
@@ -119,7 +126,8 @@ impl Size {
         // A layer keeps its input, the input's and the state's products and its gates (3 each) and its output.
         let kept: u64 = widths.iter().map(|(input, hidden)| 2 * input + 10 * hidden).sum();
         let output = model.output_width().unsigned_abs();
-        let multiplied: u64 = widths.iter().map(|(input, hidden)| 3 * hidden * (input + hidden)).sum::<u64>() + vocab * output;
+        let multiplied: u64 =
+            widths.iter().map(|(input, hidden)| 3 * hidden * (input + hidden)).sum::<u64>() + vocab * output;
         Self {
             parameters: model.weight_count(i64::try_from(vocab).unwrap_or(i64::MAX)),
             optimizer: match train.optimizer {
@@ -209,7 +217,8 @@ mod tests {
     #[test]
     fn sizes_follow_the_config() {
         let mut config = PretrainConfig::default();
-        config.model = ModelConfig { embedding: 10, hidden: 20, layers: 2, tie_weights: false, ..ModelConfig::default() };
+        config.model =
+            ModelConfig { embedding: 10, hidden: 20, layers: 2, tie_weights: false, ..ModelConfig::default() };
         config.train = TrainConfig { batch_size: 2, sequence_length: 3, ..TrainConfig::default() };
         let weights = 100 * 10 + 3 * 20 * (10 + 20 + 2) + 3 * 20 * (20 + 20 + 2) + 100 * 21;
         let expect = Size {

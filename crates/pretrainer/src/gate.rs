@@ -19,12 +19,8 @@ enum Comparison {
 }
 
 /// Longer ones first, since `>` begins `>=`.
-const COMPARISONS: [(&str, Comparison); 4] = [
-    (">=", Comparison::AtLeast),
-    ("<=", Comparison::AtMost),
-    (">", Comparison::Above),
-    ("<", Comparison::Below),
-];
+const COMPARISONS: [(&str, Comparison); 4] =
+    [(">=", Comparison::AtLeast), ("<=", Comparison::AtMost), (">", Comparison::Above), ("<", Comparison::Below)];
 
 impl FromStr for Gate {
     type Err = String;
@@ -36,8 +32,8 @@ impl FromStr for Gate {
         let found = COMPARISONS.iter().find_map(|&(sign, comparison)| Some((comparison, rest.strip_prefix(sign)?)));
         let (comparison, bound) = found.ok_or_else(|| refuse("no comparison"))?;
         let figure = figure.trim().to_owned();
-        if figure.is_empty() {
-            return Err(refuse("no figure before the comparison"));
+        if figure.is_empty() || !figure.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(refuse(&format!("{figure:?} is no figure")));
         }
         match bound.trim().parse::<f64>() {
             Ok(bound) if bound.is_finite() => Ok(Self { figure, comparison, bound }),
@@ -48,7 +44,8 @@ impl FromStr for Gate {
 
 impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sign = COMPARISONS.iter().find(|(_, comparison)| *comparison == self.comparison).map_or("", |(sign, _)| sign);
+        let sign =
+            COMPARISONS.iter().find(|(_, comparison)| *comparison == self.comparison).map_or("", |(sign, _)| sign);
         write!(f, "{}{sign}{}", self.figure, self.bound)
     }
 }
@@ -93,7 +90,9 @@ mod tests {
 
     #[test]
     fn what_is_no_condition_is_refused() {
-        for gate in ["", "perplexity", "perplexity=90", "perplexity>", ">90", "perplexity>ninety", "a>nan", "a>>1", "a=>1"] {
+        for gate in
+            ["", "perplexity", "perplexity=90", "perplexity>", ">90", "perplexity>ninety", "a>nan", "a>>1", "a=>1"]
+        {
             let found = gate.parse::<Gate>().unwrap_err();
             assert!(found.contains("'perplexity>90'"), "{gate}: {found}");
         }

@@ -10,7 +10,9 @@ use std::{
 use anyhow::Context as _;
 use grulm_train::LogLevel;
 use indicatif::{ProgressBar, ProgressStyle};
-use tracing_subscriber::{EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::LevelFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Shows messages from `level` up; the environment variable `RUST_LOG` wins over it.
 pub(crate) fn init(level: LogLevel) {

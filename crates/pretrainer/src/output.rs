@@ -99,7 +99,9 @@ mod tests {
 
     #[test]
     fn numbers_for_people() {
-        for (number, expect) in [(0, "0"), (999, "999"), (1000, "1,000"), (929_589, "929,589"), (12_345_678, "12,345,678")] {
+        for (number, expect) in
+            [(0, "0"), (999, "999"), (1000, "1,000"), (929_589, "929,589"), (12_345_678, "12,345,678")]
+        {
             assert_eq!(grouped(number), expect);
         }
         for (number, expect) in [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (12_345_678, "12.3 MB")] {

@@ -1,6 +1,9 @@
 //! The run that a run folder holds already.
 
-use std::{fs, path::{Path, PathBuf}};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use grulm_config::{Difference, differences};
@@ -37,7 +40,11 @@ impl Previous {
     pub(crate) fn find(config: &PretrainConfig, start: Start) -> anyhow::Result<Option<Self>> {
         let run_dir = &config.run.dir;
         let path = run_dir.join("config.toml");
-        if start == Start::Overwrite || !path.is_file() || !run_dir.join("metrics.jsonl").is_file() || !run_dir.join("checkpoints").is_dir() {
+        if start == Start::Overwrite
+            || !path.is_file()
+            || !run_dir.join("metrics.jsonl").is_file()
+            || !run_dir.join("checkpoints").is_dir()
+        {
             return Ok(None);
         }
         let begun_with = config::load(&path, &[])?;

@@ -44,7 +44,12 @@ impl Scored {
     ///
     /// # Errors
     /// When there are not as many as `documents`.
-    pub(crate) fn documents(&self, tokens: &[u32], eos: u32, documents: u64) -> anyhow::Result<Vec<Map<String, Value>>> {
+    pub(crate) fn documents(
+        &self,
+        tokens: &[u32],
+        eos: u32,
+        documents: u64,
+    ) -> anyhow::Result<Vec<Map<String, Value>>> {
         let ranges = ranges(tokens, eos);
         if ranges.len() as u64 != documents {
             bail!("the text has <eos> within its {documents} documents, so they cannot be told apart for --per-line");
@@ -54,7 +59,8 @@ impl Scored {
             let mut object = Map::from_iter([("document".to_owned(), Value::from(index + 1))]);
             for (reading, nlls) in &self.readings {
                 // Bits a byte would need the bytes of each document.
-                let mut figures = TextScore::new(&nlls[places(*reading, range, nlls.len())], 0).figures(&suffix(&all, *reading));
+                let mut figures =
+                    TextScore::new(&nlls[places(*reading, range, nlls.len())], 0).figures(&suffix(&all, *reading));
                 figures.retain(|(name, _)| !name.starts_with("bits_per_byte"));
                 object.extend(figures_to_json(&figures));
             }

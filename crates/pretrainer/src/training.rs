@@ -13,7 +13,13 @@ use grulm_tasks::{
 use grulm_train::{Options, Outcome, Start};
 use tch::Device;
 
-use crate::{config::PretrainConfig, exit::{Ending, Usage}, logging, output::grouped, signals::Signals};
+use crate::{
+    config::PretrainConfig,
+    exit::{Ending, Usage},
+    logging,
+    output::grouped,
+    signals::Signals,
+};
 
 /// Opens the corpus of `config`, which must be prepared with the same settings. `file` is the config's, for messages.
 ///
@@ -57,7 +63,9 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
         .ok_or_else(|| Usage(format!("{}: the corpus has no training text", corpus.dir.display())))?;
     let valid = split(Split::Valid)?;
     if valid.is_none() {
-        tracing::warn!("no validation text (corpus.valid, corpus.valid_fraction): the newest checkpoint counts as the best");
+        tracing::warn!(
+            "no validation text (corpus.valid, corpus.valid_fraction): the newest checkpoint counts as the best"
+        );
     }
     let vocab_size = i64::try_from(corpus.tokenizer.vocab_size()).context("vocabulary")?;
     let model = LanguageModel::new(&config.model, vocab_size, config.run.seed, device)?;

@@ -35,7 +35,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     let stream = TokenStream::from_tokens(text.tokens.clone());
     let scored = score(&bundle, &stream, text.bytes, usize::from(args.batch_size))?;
     let mut figures = scored.figures.clone();
-    let counts = [("documents", text.documents), ("words", text.words), ("bytes", text.bytes), ("unknown", text.unknown)];
+    let counts =
+        [("documents", text.documents), ("words", text.words), ("bytes", text.bytes), ("unknown", text.unknown)];
     figures.extend(counts.map(|(name, count)| (name.to_owned(), count as f64)));
     check_names(&args.fail_if, &figures)?;
     if let Some(path) = &args.per_line {

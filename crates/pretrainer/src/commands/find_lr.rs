@@ -26,7 +26,11 @@ pub(crate) fn find_lr(args: &FindLrArgs) -> anyhow::Result<Ending> {
     for point in &curve.points {
         writeln!(text, "{:>10.2e}  {:>8.4}", point.rate, point.loss)?;
     }
-    writeln!(text, "\nthe loss falls most steeply at {:.1e}; a tenth of the rate of the lowest loss is {:.1e}", curve.steepest, curve.tenth_of_lowest)?;
+    writeln!(
+        text,
+        "\nthe loss falls most steeply at {:.1e}; a tenth of the rate of the lowest loss is {:.1e}",
+        curve.steepest, curve.tenth_of_lowest
+    )?;
     writeln!(text, "proposal: --set train.learning_rate={:.1e}", curve.proposal())?;
     output::write(&text)?;
     Ok(Ending::Done)

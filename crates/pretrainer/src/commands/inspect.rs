@@ -10,7 +10,13 @@ use grulm_train::LogLevel;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{cli::InspectArgs, compute, exit::{Ending, Usage}, files, logging, output, training::device_name};
+use crate::{
+    cli::InspectArgs,
+    compute,
+    exit::{Ending, Usage},
+    files, logging, output,
+    training::device_name,
+};
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -120,17 +126,28 @@ fn describe(inspection: &Inspection) -> anyhow::Result<String> {
         row("softmax", if model.tie_weights { "tied to the embedding" } else { "weights of its own" }.to_owned()),
         row("parameters", output::grouped(inspection.parameters)),
     ];
-    rows.extend(inspection.layers.iter().map(|layer| row(&format!("  {}", layer.name), output::grouped(layer.parameters))));
-    rows.push(row("tokenizer", format!("{}, {} entries", inspection.tokenizer.kind, output::grouped(inspection.vocab_size.unsigned_abs()))));
+    rows.extend(
+        inspection.layers.iter().map(|layer| row(&format!("  {}", layer.name), output::grouped(layer.parameters))),
+    );
+    rows.push(row(
+        "tokenizer",
+        format!("{}, {} entries", inspection.tokenizer.kind, output::grouped(inspection.vocab_size.unsigned_abs())),
+    ));
     rows.push(row("cleaning", cleaning(&inspection.cleaning)));
-    rows.push(row("trained", format!("{} steps, {} tokens", output::grouped(provenance.step), output::grouped(provenance.tokens))));
+    rows.push(row(
+        "trained",
+        format!("{} steps, {} tokens", output::grouped(provenance.step), output::grouped(provenance.tokens)),
+    ));
     let scores: Vec<_> = provenance.scores.iter().map(|(name, value)| (name.clone(), *value)).collect();
     rows.extend(output::figure_rows(&scores).into_iter().map(|(name, value)| (format!("  validation {name}"), value)));
     rows.push(row("by", format!("grulm {}", provenance.grulm)));
     rows.push(row("corpus", provenance.corpus.clone().unwrap_or_else(|| "not recorded".to_owned())));
     rows.extend(provenance.parent.clone().map(|parent| row("parent", parent)));
     rows.push(row("on disk", output::bytes(inspection.files.values().sum())));
-    rows.push(row("computes here", format!("{}, training in {}, {}", compute.device, compute.precision, compute.recurrence)));
+    rows.push(row(
+        "computes here",
+        format!("{}, training in {}, {}", compute.device, compute.precision, compute.recurrence),
+    ));
     Ok(output::table(&rows))
 }
 

@@ -1,12 +1,13 @@
 //! `pretrainer run`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::path::Path;
 
 use anyhow::Context as _;
 use grulm_corpus::{Corpus, Manifest, Split};
 use grulm_tasks::{Bundle, bundle::weights_sha256};
 use grulm_train::{Start, best_checkpoint};
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 use tch::Device;
 
 use crate::{
@@ -45,7 +46,10 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
         previous.check_corpus(&corpus.manifest.fingerprint, &corpus.dir)?;
     }
     let best = if done {
-        tracing::info!("{} is up to date: its run has finished with the same settings and corpus", config.run.dir.display());
+        tracing::info!(
+            "{} is up to date: its run has finished with the same settings and corpus",
+            config.run.dir.display()
+        );
         best_checkpoint(&config.run.dir)?
     } else {
         let ready = training::assemble(&config, Corpus::open(&corpus.dir)?, device)?;
@@ -79,8 +83,8 @@ struct TestScores {
     weights_sha256: String,
     /// Fingerprint of the corpus.
     corpus: String,
-    /// Named figures, as `evaluate --json` has them; null where one is not finite.
-    scores: BTreeMap<String, Option<f64>>,
+    /// Named figures, as `evaluate --json` has them.
+    scores: Map<String, Value>,
 }
 
 /// Scores the test split, unless the run folder tells how this checkpoint did on it. None where there is no test text.
@@ -101,8 +105,7 @@ fn test_scores(run_dir: &Path, best: &Path, bundle: &Bundle, corpus: &Corpus) ->
     }
     tracing::info!("scoring {} test tokens with {}", output::grouped(stream.len()), best.display());
     let bytes = corpus.manifest.splits.get(&Split::Test).map_or(0, |info| info.bytes);
-    let figures = score(bundle, &stream, bytes, 1)?.figures;
-    let scores = figures.into_iter().map(|(name, value)| (name, value.is_finite().then_some(value))).collect();
+    let scores = output::figures_to_json(&score(bundle, &stream, bytes, 1)?.figures);
     let scores = TestScores { checkpoint, weights_sha256, corpus: fingerprint, scores };
     files::write(&path, &[serde_json::to_vec_pretty(&scores)?, b"\n".to_vec()].concat())?;
     Ok(Some(scores))
@@ -110,21 +113,22 @@ fn test_scores(run_dir: &Path, best: &Path, bundle: &Bundle, corpus: &Corpus) ->
 
 /// The table at the end.
 fn summary(manifest: &Manifest, bundle: &Bundle, test: Option<&TestScores>, best: &Path) -> String {
-    let validation: BTreeMap<String, Option<f64>> =
-        bundle.provenance.scores.iter().map(|(name, value)| (name.clone(), Some(*value))).collect();
+    let validation: Vec<_> = bundle.provenance.scores.clone().into_iter().collect();
+    let validation = output::figures_to_json(&validation);
     let readings = bundle.model.config().direction.readings();
     let names = if readings.len() == 1 { "" } else { " (forward, backward)" };
     let suffixes: Vec<String> = match readings {
         [_] => vec![String::new()],
         readings => readings.iter().map(|reading| format!("_{}", reading.name())).collect(),
     };
-    let figure = |scores: Option<&BTreeMap<String, Option<f64>>>, name: &str, digits: usize| {
-        let value = |suffix: &String| scores?.get(&format!("{name}{suffix}")).copied().flatten();
+    let figure = |scores: Option<&Map<String, Value>>, name: &str, digits: usize| {
+        let value = |suffix: &String| scores?.get(&format!("{name}{suffix}")).and_then(Value::as_f64);
         let text = |suffix| value(suffix).map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
         suffixes.iter().map(text).collect::<Vec<_>>().join(", ")
     };
     let heads = ["split", "documents", "words", "tokens"].map(str::to_owned).into_iter();
-    let mut rows = vec![heads.chain([format!("perplexity{names}"), format!("bits per byte{names}")]).collect::<Vec<_>>()];
+    let mut rows =
+        vec![heads.chain([format!("perplexity{names}"), format!("bits per byte{names}")]).collect::<Vec<_>>()];
     for (split, info) in &manifest.splits {
         let scores = match split {
             Split::Train => None,
@@ -135,5 +139,10 @@ fn summary(manifest: &Manifest, bundle: &Bundle, test: Option<&TestScores>, best
         let figures = [figure(scores, "perplexity", 2), figure(scores, "bits_per_byte", 4)];
         rows.push([split.name().to_owned()].into_iter().chain(counts).chain(figures).collect());
     }
-    format!("{}\nbest checkpoint: {} (step {})\n", output::columns(&rows), best.display(), output::grouped(bundle.provenance.step))
+    format!(
+        "{}\nbest checkpoint: {} (step {})\n",
+        output::columns(&rows),
+        best.display(),
+        output::grouped(bundle.provenance.step)
+    )
 }

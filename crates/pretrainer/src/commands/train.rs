@@ -62,7 +62,8 @@ pub(crate) fn check_previous(previous: Option<&Previous>, start: Start) -> anyho
 fn report(config: &PretrainConfig, best: &Path) -> anyhow::Result<Ending> {
     let Provenance { step, scores, .. } = read_json(&best.join("provenance.json"))?;
     let figures: Vec<_> = scores.into_iter().collect();
-    let mut rows = vec![("best checkpoint".to_owned(), best.display().to_string()), ("step".to_owned(), output::grouped(step))];
+    let mut rows =
+        vec![("best checkpoint".to_owned(), best.display().to_string()), ("step".to_owned(), output::grouped(step))];
     rows.extend(figure_rows(&figures).into_iter().map(|(name, value)| (format!("validation {name}"), value)));
     rows.push(("model".to_owned(), config.run.dir.display().to_string()));
     output::write(&output::table(&rows))?;

@@ -10,8 +10,12 @@ fn json(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
 }
 
+fn manifest(place: &Workplace) -> Value {
+    json(&place.read("corpus/manifest.json"))
+}
+
 #[test]
-fn a_run_is_scored_as_evaluate_scores_and_is_not_repeated() {
+fn a_run_is_not_repeated() {
     let place = Workplace::new();
     let table = place.succeed("run -c c.toml");
     for part in ["train", "valid", "test", "perplexity", "bits per byte", "best checkpoint: model/checkpoints/step-"] {
@@ -24,13 +28,14 @@ fn a_run_is_scored_as_evaluate_scores_and_is_not_repeated() {
 
     let again = place.run("run -c c.toml --set run.threads=2");
     assert_eq!((again.status, again.stdout.as_str()), (Some(0), table.as_str()), "{}", again.stderr);
-    assert!(again.stderr.contains("corpus is up to date") && again.stderr.contains("model is up to date"), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("corpus is up to date") && again.stderr.contains("model is up to date"),
+        "{}",
+        again.stderr
+    );
 
-    // What trains and tests in the prepared corpus is scored alike from files.
-    let whole = json(&place.succeed("evaluate model --text text.txt --json --threads 1 --device cpu"));
-    assert!(whole["perplexity"].as_f64().unwrap() > 1.0);
     let test = json(&place.read("model/test.json"));
-    assert!(test["scores"]["tokens"].as_u64().is_none() && test["scores"]["tokens"].as_f64().unwrap() > 10.0);
+    assert_eq!(test["scores"]["tokens"].as_u64(), manifest(&place)["splits"]["test"]["tokens"].as_u64());
 }
 
 #[test]
@@ -41,7 +46,8 @@ fn the_test_split_is_scored_as_its_file_is() {
     place.write("train.txt", &text[..middle]);
     place.write("test.txt", &text[middle..]);
     place.succeed("run -c c.toml --set corpus.train=[\"train.txt\"] --set corpus.test_fraction=0.0 --set corpus.test=[\"test.txt\"]");
-    let (run, file) = (json(&place.read("model/test.json")), json(&place.succeed("evaluate model --text test.txt --json")));
+    let (run, file) =
+        (json(&place.read("model/test.json")), json(&place.succeed("evaluate model --text test.txt --json")));
     for figure in ["tokens", "nll", "perplexity", "bits_per_byte"] {
         assert_eq!(run["scores"][figure].as_f64(), file[figure].as_f64(), "{figure}");
     }
@@ -58,10 +64,13 @@ fn every_command_works_on_a_trained_model() {
     gates(&place);
     writes(&place);
     let inspected = json(&place.succeed("inspect model --json"));
-    for key in ["vocab_size", "model", "parameters", "layers", "tokenizer", "cleaning", "provenance", "files", "compute"] {
+    for key in
+        ["vocab_size", "model", "parameters", "layers", "tokenizer", "cleaning", "provenance", "files", "compute"]
+    {
         assert!(!inspected[key].is_null(), "{key}");
     }
-    let layers: u64 = inspected["layers"].as_array().unwrap().iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
+    let layers: u64 =
+        inspected["layers"].as_array().unwrap().iter().map(|layer| layer["parameters"].as_u64().unwrap()).sum();
     assert_eq!(Some(layers), inspected["parameters"].as_u64());
     assert!(place.succeed("inspect model").contains("parameters"));
     let curve = place.succeed("find-lr -c c.toml");
@@ -111,7 +120,8 @@ fn two_directions_have_two_perplexities_and_one_direction_writes() {
     let place = Workplace::new();
     let both = place.succeed("run -c c.toml --set model.direction=both --set train.steps=2");
     assert!(both.contains("(forward, backward)"), "{both}");
-    let scored = json(&place.succeed("evaluate model --text text.txt --json --fail-if perplexity_backward<1 --per-line l"));
+    let scored =
+        json(&place.succeed("evaluate model --text text.txt --json --fail-if perplexity_backward<1 --per-line l"));
     assert!(scored["perplexity_forward"].is_number() && scored["perplexity_backward"].is_number());
     assert!(scored["perplexity"].is_null());
     assert_eq!(place.read("l").lines().count() as u64, scored["documents"].as_u64().unwrap());
@@ -146,7 +156,7 @@ fn a_dry_run_writes_nothing() {
     let place = Workplace::new();
     for command in ["prepare", "run"] {
         let said = place.succeed(&format!("{command} -c c.toml --dry-run"));
-        assert!(said.contains("would prepare") && said.contains("text.txt") | said.contains("1, "), "{said}");
+        assert!(said.contains("would prepare") && said.contains("1, 20."), "{said}");
     }
     assert!(!place.path("corpus").exists() && !place.path("model").exists());
     place.succeed("prepare -c c.toml");

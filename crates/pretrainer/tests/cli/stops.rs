@@ -41,7 +41,10 @@ fn a_run_folder_is_not_overwritten_by_accident() {
     };
     check("train -c c.toml --set train.steps=4", &["model: holds a finished run", "--resume", "--overwrite"]);
     check("run -c c.toml", &["`train.steps` = 10 was 4", "--resume", "--overwrite"]);
-    check("train -c c.toml --resume --set train.batch_size=2 --set model.hidden=8", &["`model.hidden` = 8 was 24", "`train.batch_size` = 2 was 4"]);
+    check(
+        "train -c c.toml --resume --set train.batch_size=2 --set model.hidden=8",
+        &["`model.hidden` = 8 was 24", "`train.batch_size` = 2 was 4"],
+    );
     check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
     check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
     check("train -c c.toml --resume --set run.dir=none", &["none: holds no run to resume"]);
