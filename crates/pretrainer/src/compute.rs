@@ -26,11 +26,10 @@ pub(crate) fn set_up(run: &RunConfig) -> anyhow::Result<Device> {
 /// # Errors
 /// When there is none at that place, or it is damaged.
 pub(crate) fn open_model(args: &ModelArgs) -> anyhow::Result<Bundle> {
-    let run = RunConfig { device: args.device, threads: args.threads, ..RunConfig::default() };
     // Checked first: a folder that is no model should not cost the start of a device.
     let folder = locate(&args.model).map_err(|error| Usage(error.to_string()))?;
-    let most = RunConfig { dir: folder.clone(), ..run.clone() };
-    most.validate().map_err(|invalid| option(invalid, "--threads"))?;
+    let run = RunConfig { dir: folder.clone(), device: args.device, threads: args.threads, ..RunConfig::default() };
+    run.validate().map_err(|invalid| option(invalid, "--threads"))?;
     let device = set_up(&run).map_err(|error| match error.downcast::<Invalid>() {
         Ok(invalid) => option(invalid, "--device").into(),
         Err(error) => error,

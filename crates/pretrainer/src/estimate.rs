@@ -216,10 +216,9 @@ mod tests {
 
     #[test]
     fn sizes_follow_the_config() {
-        let mut config = PretrainConfig::default();
-        config.model =
-            ModelConfig { embedding: 10, hidden: 20, layers: 2, tie_weights: false, ..ModelConfig::default() };
-        config.train = TrainConfig { batch_size: 2, sequence_length: 3, ..TrainConfig::default() };
+        let model = ModelConfig { embedding: 10, hidden: 20, layers: 2, tie_weights: false, ..ModelConfig::default() };
+        let train = TrainConfig { batch_size: 2, sequence_length: 3, ..TrainConfig::default() };
+        let config = PretrainConfig { model, train, ..PretrainConfig::default() };
         let weights = 100 * 10 + 3 * 20 * (10 + 20 + 2) + 3 * 20 * (20 + 20 + 2) + 100 * 21;
         let expect = Size {
             parameters: weights,

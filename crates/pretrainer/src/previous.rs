@@ -8,7 +8,7 @@ use std::{
 use anyhow::Context as _;
 use grulm_config::{Difference, differences};
 use grulm_tasks::Provenance;
-use grulm_train::{Start, TrainState};
+use grulm_train::{PrecisionSetting, Start, TrainState};
 
 use crate::{
     config::{self, PretrainConfig},
@@ -26,6 +26,8 @@ pub(crate) struct Previous {
     run_dir: PathBuf,
     /// Where its settings differ from those of now.
     differences: Vec<Difference>,
+    /// The arithmetic that it was begun with.
+    pub(crate) precision: PrecisionSetting,
     /// It came to its end.
     pub(crate) finished: bool,
     /// The fingerprint of its corpus, where a checkpoint tells.
@@ -38,7 +40,7 @@ impl Previous {
     /// # Errors
     /// When its files cannot be read.
     pub(crate) fn find(config: &PretrainConfig, start: Start) -> anyhow::Result<Option<Self>> {
-        let run_dir = &config.run.dir;
+        let run_dir = config.run.dir.clone();
         let path = run_dir.join("config.toml");
         if start == Start::Overwrite
             || !path.is_file()
@@ -48,7 +50,13 @@ impl Previous {
             return Ok(None);
         }
         let begun_with = config::load(&path, &[])?;
-        let differences = differences(&begun_with, config)?;
+        let precision = begun_with.train.precision;
+        let mut config = config.clone();
+        // A run goes on in the arithmetic that "auto" chose when it began.
+        if config.train.precision == PrecisionSetting::Auto {
+            config.train.precision = precision;
+        }
+        let differences = differences(&begun_with, &config)?;
         let last = run_dir.join("last");
         let (mut finished, mut corpus) = (false, None);
         if last.is_file() {
@@ -57,7 +65,7 @@ impl Previous {
             finished = read_json::<TrainState>(&folder.join("state.json"))?.finished;
             corpus = read_json::<Provenance>(&folder.join("provenance.json"))?.corpus;
         }
-        Ok(Some(Self { run_dir: run_dir.clone(), differences, finished, corpus }))
+        Ok(Some(Self { run_dir, differences, precision, finished, corpus }))
     }
 
     /// Whether the same settings would compute the same run.

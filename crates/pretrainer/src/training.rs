@@ -5,12 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use grulm_config::differences;
 use grulm_corpus::{Corpus, Settings, Split};
+use grulm_kernels::Precision;
 use grulm_model::{LanguageModel, WEIGHTS_FILE};
 use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
     bundle::{locate, weights_sha256},
 };
-use grulm_train::{Options, Outcome, Start};
+use grulm_train::{Options, Outcome, PrecisionSetting, Start};
 use tch::Device;
 
 use crate::{
@@ -18,6 +19,7 @@ use crate::{
     exit::{Ending, Usage},
     logging,
     output::grouped,
+    previous::Previous,
     signals::Signals,
 };
 
@@ -41,6 +43,19 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
     let dir = dir.display();
     Err(Usage(format!("{dir}: the corpus was prepared with other settings ({}); {prepare}", list.join(", "))).into())
+}
+
+/// Turns `train.precision = "auto"` into what it means for this run. On a CPU it is measured, so what it meant when the run
+/// began is what `config.toml` says, and counts when the run goes on.
+pub(crate) fn settle_precision(config: &mut PretrainConfig, previous: Option<&Previous>, device: Device) {
+    let setting = &mut config.train.precision;
+    if *setting == PrecisionSetting::Auto {
+        *setting = previous.map_or(*setting, |previous| previous.precision);
+    }
+    *setting = match setting.resolve(device) {
+        Precision::Fp32 => PrecisionSetting::Fp32,
+        Precision::Bf16 => PrecisionSetting::Bf16,
+    };
 }
 
 /// A task that is ready for training.

@@ -13,7 +13,7 @@ use crate::schedule::{Rates, Schedule, Warmup};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainConfig {
-    /// Updates to make. `epochs` holds where this is not set.
+    /// Updates to make; wins over `epochs`.
     pub steps: Option<u64>,
     /// Passes over the training data; 10 where neither this nor `steps` nor `budget` is set.
     pub epochs: Option<f64>,
@@ -128,9 +128,6 @@ impl TrainConfig {
     }
 
     fn validate_length(&self) -> Result<(), Invalid> {
-        if let (Some(steps), Some(_)) = (self.steps, self.epochs) {
-            return Err(Invalid::new("train.steps", steps, "one of train.steps and train.epochs"));
-        }
         if let Some(epochs) = self.epochs {
             number("epochs", epochs, epochs > 0.0, "above 0")?;
         }
@@ -288,6 +285,7 @@ mod tests {
         assert_eq!(check("schedule = 'slanted_triangular'\nlearning_rate = 3.2").rates().end, 0.1);
         assert_eq!(check("epochs = 0.5").total_steps(100), 50);
         assert_eq!(check("steps = 7").total_steps(100), 7);
+        assert_eq!(check("steps = 7\nepochs = 3").total_steps(100), 7);
         assert_eq!(check("").total_steps(100), 1000);
         assert_eq!(check("precision = 'fp32'").precision.resolve(Device::Cpu), Precision::Fp32);
     }
@@ -299,7 +297,6 @@ mod tests {
             assert_eq!(found.key, format!("train.{key}"), "{text}: {found}");
         };
         check("steps = 0", "steps");
-        check("steps = 5\nepochs = 1", "steps");
         check("epochs = 0", "epochs");
         check("epochs = inf", "epochs");
         check("budget = '10ms'", "budget");

@@ -121,7 +121,7 @@ fn describe(inspection: &Inspection) -> anyhow::Result<String> {
     let row = |name: &str, value: String| (name.to_owned(), value);
     let mut rows = vec![
         row("model", inspection.folder.clone()),
-        row("direction", Value::from(serde_json::to_value(model.direction)?).as_str().unwrap_or_default().to_owned()),
+        row("direction", serde_json::to_value(model.direction)?.as_str().unwrap_or_default().to_owned()),
         row("sizes", format!("embedding {}, hidden {}, {} layers", model.embedding, model.hidden, model.layers)),
         row("softmax", if model.tie_weights { "tied to the embedding" } else { "weights of its own" }.to_owned()),
         row("parameters", output::grouped(inspection.parameters)),

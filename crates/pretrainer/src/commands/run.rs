@@ -29,7 +29,7 @@ use crate::{
 /// Prepares, trains, scores the test split, and prints a table. What is up to date is not done again.
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     let file = &args.config.config;
-    let config = config::load(file, &args.config.set)?;
+    let mut config = config::load(file, &args.config.set)?;
     logging::init(config.run.log);
     let start = start(args);
     let previous = Previous::find(&config, start)?;
@@ -38,6 +38,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
         check_previous(previous.as_ref(), start)?;
     }
     let device = compute::set_up(&config.run)?;
+    training::settle_precision(&mut config, previous.as_ref(), device);
     if args.dry_run {
         return dry_run(&config, file, device, done);
     }

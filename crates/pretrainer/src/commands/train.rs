@@ -21,7 +21,7 @@ use crate::{
 /// Trains on a corpus that is prepared.
 pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     let file = &args.config.config;
-    let config = config::load(file, &args.config.set)?;
+    let mut config = config::load(file, &args.config.set)?;
     logging::init(config.run.log);
     let start = start(args);
     let previous = Previous::find(&config, start)?;
@@ -31,6 +31,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
         previous.check_corpus(&corpus.manifest.fingerprint, &corpus.dir)?;
     }
     let device = compute::set_up(&config.run)?;
+    training::settle_precision(&mut config, previous.as_ref(), device);
     if args.dry_run {
         return estimate::training(&config, Some(&corpus.manifest), device);
     }

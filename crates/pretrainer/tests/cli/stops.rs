@@ -56,6 +56,18 @@ fn a_run_folder_is_not_overwritten_by_accident() {
     check(&format!("{same} --resume"), &["learned from another corpus"]);
 }
 
+/// What "auto" means may be measured: a run must go on in what it was begun with.
+#[test]
+fn a_run_goes_on_in_the_arithmetic_that_it_was_begun_with() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=2 --set train.precision=bf16");
+    let ran = place.run("run -c c.toml --set train.steps=4 --set train.precision=auto --resume");
+    assert!(ran.status == Some(0) && ran.stderr.contains("bf16 arithmetic"), "{}", ran.stderr);
+    assert!(place.read("model/config.toml").contains("precision = \"bf16\""));
+    let refused = place.run("run -c c.toml --set train.steps=4 --resume");
+    assert!(refused.stderr.contains("`train.precision` = \"fp32\" was \"bf16\""), "{}", refused.stderr);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_signal_saves_and_the_run_goes_on_bit_for_bit() {
