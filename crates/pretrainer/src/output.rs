@@ -23,7 +23,7 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
 /// Writes `value` as one line of JSON.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
     write(&(serde_json::to_string(value)? + "\n"))
 }
