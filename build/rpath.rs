@@ -3,13 +3,17 @@
 //!
 //! `cargo:rustc-link-arg` reaches the package's own targets only, so each such package names this file as its `build` and
 //! depends on torch-sys directly, which is what makes cargo pass `DEP_TCH_LIBTORCH_LIB`. A rpath in rustflags would be
-//! simpler, but wrong for whoever sets LIBTORCH or LIBTORCH_USE_PYTORCH.
+//! simpler, but wrong for whoever sets LIBTORCH or LIBTORCH_USE_PYTORCH. A package with a build script of its own declares
+//! this file as a module there and calls its `main`.
+
+// Clippy knows that build scripts speak to cargo on stdout only by the name build.rs.
+#![allow(clippy::print_stdout)]
 
 use std::env;
 use std::path::Path;
 use std::process::exit;
 
-fn main() {
+pub(crate) fn main() {
     // torch-sys itself watches the variables that choose a libtorch; cargo runs this again when torch-sys' answer changes.
     let Ok(lib) = env::var("DEP_TCH_LIBTORCH_LIB") else {
         eprintln!("this package uses build/rpath.rs, so torch-sys must stand in its [dependencies]");

@@ -7,7 +7,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 config=configs/pretrain/quickstart.toml
 run_dir=runs/quickstart/model
-pretrainer=${CARGO_TARGET_DIR:-target}/release/pretrainer
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
@@ -16,17 +15,20 @@ scripts/libtorch.sh
 
 step "cargo build --release -p grulm-pretrainer"
 cargo build --locked --release -p grulm-pretrainer
+# Not always target/: CARGO_TARGET_DIR and cargo's own config may say otherwise.
+pretrainer=$(cargo metadata --no-deps --format-version 1 |
+    python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/release/pretrainer
 
 step "$pretrainer run -c $config --overwrite"
 "$pretrainer" run -c "$config" --overwrite
 
 generate() {
     step "$pretrainer generate $run_dir --prompt '$1' --seed $2"
-    "$pretrainer" generate "$run_dir" --prompt "$1" --seed "$2" --max-tokens 60 --temperature 0.7 --top-p 0.95
+    "$pretrainer" generate "$run_dir" --prompt "$1" --seed "$2" --max-tokens 100 --temperature 0.7 --top-p 0.95
 }
 
-generate "The baker" 1
-generate "The baker" 2
-generate "Early in the morning" 3
-generate "Yesterday Rosa" 4
+generate "Rosa" 1
+generate "Rosa" 2
+generate "One winter morning" 3
+generate "Last Friday Tom was in the forest." 4
 generate "" 5
