@@ -79,7 +79,8 @@ impl Updater {
 /// The gradients of the summed loss and of the L2 term, times the number of predictions. A weight that took no part has
 /// zeros, so that it moves in the same way whether an earlier update of this process has touched it or not.
 fn gradients(params: &Params, l2: f64, count: u64) -> Result<Vec<Tensor>, Error> {
-    let penalty = Tensor::from(2.0 * l2 * count as f64).to_kind(Kind::Float).to_device(params.device());
+    // Filled on the device: a copy from the host would wait for it.
+    let penalty = Tensor::f_full([], 2.0 * l2 * count as f64, (Kind::Float, params.device()))?;
     tch::no_grad(|| {
         params
             .iter()
