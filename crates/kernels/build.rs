@@ -1,6 +1,6 @@
 //! Compiles the bridge against the libtorch that torch-sys found.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[path = "../../build/rpath.rs"]
 mod rpath;
@@ -27,6 +27,23 @@ fn main() {
         .files(["csrc/bridge.cpp", "csrc/gru.cpp"])
         .compile("grulm_bridge");
     println!("cargo:rustc-link-search=native={}", lib.display());
+    find_in_doc_tests(&lib);
     println!("cargo:rustc-link-lib=torch_cpu");
     println!("cargo:rustc-link-lib=c10");
+}
+
+/// Lets doc tests, which cargo links without a build script's arguments, find libtorch: the folders that a build script
+/// searches are on the library path of what cargo runs where they lie in cargo's own target folder, so a link there does.
+fn find_in_doc_tests(lib: &Path) {
+    #[cfg(unix)]
+    if let Some(out) = std::env::var_os("OUT_DIR").map(PathBuf::from) {
+        let link = out.join("libtorch");
+        let _ = std::fs::remove_file(&link);
+        if let Err(error) = std::os::unix::fs::symlink(lib, &link) {
+            println!("cargo:warning=doc tests need LD_LIBRARY_PATH={}: {error}", lib.display());
+        }
+        println!("cargo:rustc-link-search=native={}", link.display());
+    }
+    #[cfg(not(unix))]
+    let _ = lib;
 }

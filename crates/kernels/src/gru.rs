@@ -29,25 +29,6 @@ const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bia
 /// GRU over libtorch's products with a backward pass of its own (`csrc/gru.cpp`), once differentiable, in which
 /// `precision` is the type of the products and autocast does nothing.
 ///
-/// ```
-/// use grulm_kernels::{GruWeights, Precision, gru};
-/// use tch::{Device::Cpu, Kind::Float, Tensor};
-///
-/// let (time, batch, input, hidden) = (5, 2, 3, 4);
-/// let random = |shape: &[i64]| Tensor::randn(shape, (Float, Cpu));
-/// let weights = GruWeights {
-///     weight_ih: &random(&[3 * hidden, input]),
-///     weight_hh: &random(&[3 * hidden, hidden]),
-///     bias_ih: &random(&[3 * hidden]),
-///     bias_hh: &random(&[3 * hidden]),
-/// };
-/// let (x, h) = (random(&[time, batch, input]), Tensor::zeros([batch, hidden], (Float, Cpu)));
-/// let (y, last) = gru(&x, &h, &weights, Precision::Fp32)?;
-/// assert_eq!(y.size(), [time, batch, hidden]);
-/// assert!(y.get(-1).equal(&last));
-/// # Ok::<(), grulm_kernels::Error>(())
-/// ```
-///
 /// # Errors
 /// When the shapes do not fit, a size is 0, an operand is not f32 (`x`: f32 or bf16) or they lie on several devices.
 pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precision) -> Result<(Tensor, Tensor), Error> {

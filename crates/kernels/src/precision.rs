@@ -182,7 +182,7 @@ mod tests {
             product.sum(Kind::Float).double_value(&[])
         };
         assert_eq!(sum(), 4.0);
-        tch::no_grad(|| weight.shallow_clone().fill_(2.0));
+        let _ = tch::no_grad(|| weight.shallow_clone().fill_(2.0));
         assert_eq!(sum(), 8.0);
     }
 }

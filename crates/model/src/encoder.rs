@@ -46,7 +46,6 @@ impl Encoder {
     }
 
     /// The embedding's weights, `[V, E]`.
-    #[must_use]
     pub fn embedding(&self) -> &Tensor {
         &self.embedding
     }

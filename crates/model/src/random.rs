@@ -49,7 +49,6 @@ impl Site {
     }
 
     /// Uniform numbers in `-bound..bound`, f32.
-    #[must_use]
     pub fn uniform_tensor(self, shape: &[i64], bound: f64, device: Device) -> Tensor {
         let count = shape.iter().product::<i64>().unsigned_abs();
         let values: Vec<f32> = (0..count).map(|i| ((self.uniform(i) * 2.0 - 1.0) * bound) as f32).collect();
@@ -57,7 +56,6 @@ impl Site {
     }
 
     /// A dropout mask: `1 / (1 - p)` where a unit is kept, which happens with probability `1 - p`, and else 0; f32.
-    #[must_use]
     pub fn dropout_mask(self, shape: &[i64], p: f64, device: Device) -> Tensor {
         let count = usize::try_from(shape.iter().product::<i64>()).unwrap_or(0);
         // A fourth of a 64-bit hash decides each unit: p is met to 1/65536.

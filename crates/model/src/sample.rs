@@ -125,15 +125,15 @@ mod tests {
             seen.dedup();
             assert_eq!(seen, allowed, "{sampling:?}");
         };
-        let all = Sampling { temperature: 1.0, top_p: 1.0, ..Default::default() };
-        check(all.clone(), &[0, 1, 2, 3]);
-        check(Sampling { temperature: 0.0, ..all.clone() }, &[1]);
-        check(Sampling { top_k: 1, ..all.clone() }, &[1]);
-        check(Sampling { top_k: 2, ..all.clone() }, &[1, 2]);
-        check(Sampling { top_p: 0.5, ..all.clone() }, &[1]);
-        check(Sampling { top_p: 0.8, ..all.clone() }, &[1, 2]);
-        check(Sampling { temperature: 0.0, repetition_penalty: 2.0, ..all.clone() }, &[2]);
-        check(Sampling { temperature: 0.01, ..all }, &[1]);
+        const ALL: Sampling = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 };
+        check(ALL, &[0, 1, 2, 3]);
+        check(Sampling { temperature: 0.0, ..ALL }, &[1]);
+        check(Sampling { top_k: 1, ..ALL }, &[1]);
+        check(Sampling { top_k: 2, ..ALL }, &[1, 2]);
+        check(Sampling { top_p: 0.5, ..ALL }, &[1]);
+        check(Sampling { top_p: 0.8, ..ALL }, &[1, 2]);
+        check(Sampling { temperature: 0.0, repetition_penalty: 2.0, ..ALL }, &[2]);
+        check(Sampling { temperature: 0.01, ..ALL }, &[1]);
     }
 
     #[test]

@@ -11,7 +11,6 @@ use crate::{Error, bundle::Bundle};
 const PROMPT_WINDOW: usize = 256;
 
 /// Writes on from a prompt: an iterator over pieces of text, which ends at `<eos>` or at the limit.
-#[derive(Debug)]
 pub struct Generation<'a> {
     bundle: &'a Bundle,
     sampling: Sampling,
@@ -110,5 +109,14 @@ impl Iterator for Generation<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_piece().transpose()
+    }
+}
+
+impl std::fmt::Debug for Generation<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { sampling, tokens, prompt, limit, ended, .. } = self;
+        let mut fields = f.debug_struct("Generation");
+        fields.field("sampling", sampling).field("tokens", tokens).field("prompt", prompt);
+        fields.field("limit", limit).field("ended", ended).finish_non_exhaustive()
     }
 }

@@ -271,7 +271,7 @@ fn what_changed_since_the_forward_pass_is_an_error_of_the_backward_pass() {
     let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
     let (y, _) = gru(&x, &h, &weights, Precision::Fp32).unwrap();
     let sum = y.sum(Float);
-    tch::no_grad(|| w[1].shallow_clone().zero_());
+    let _ = tch::no_grad(|| w[1].shallow_clone().zero_());
     assert!(sum.f_backward().unwrap_err().to_string().contains("inplace"));
     // And nothing is left broken behind.
     let (y, _) = gru(&x, &h, &weights, Precision::Fp32).unwrap();

@@ -1,5 +1,7 @@
 //! The kernels against plain double precision, PyTorch's figures and hostile operands.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod adamw;
 mod gru;
 mod softmax;

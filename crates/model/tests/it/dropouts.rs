@@ -44,7 +44,8 @@ fn without_noise_or_at_rate_zero_nothing_is_dropped() {
 fn noise_is_a_function_of_its_site() {
     let model = model();
     let clean = encode(&model, &tokens(), 0, None);
-    let all: [(&str, fn(&mut DropoutConfig)); 4] = [
+    type Change = fn(&mut DropoutConfig);
+    let all: [(&str, Change); 4] = [
         ("embedding", |r| r.embedding = 0.3),
         ("input", |r| r.input = 0.3),
         ("hidden", |r| r.hidden = 0.3),

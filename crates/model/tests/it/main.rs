@@ -1,5 +1,7 @@
 //! The model against PyTorch, its dropouts, and files that do not fit.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 mod dropouts;
 mod files;
 mod golden;

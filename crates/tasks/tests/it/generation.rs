@@ -29,7 +29,7 @@ fn the_limit_holds() {
     let bundle = bundle(Direction::Both, TokenizerKind::Char);
     for limit in [0, 1, 5] {
         let mut generation = Generation::new(&bundle, "cat", limit, Sampling::default(), Precision::Fp32).unwrap();
-        while let Some(piece) = generation.next() {
+        for piece in generation.by_ref() {
             piece.unwrap();
         }
         assert!(generation.generated() == limit || generation.ended(), "{limit}");
