@@ -228,7 +228,17 @@ fn check(json: &Value) -> Result<(), String> {
     if has_empty_cut(&json["pre_tokenizer"]) {
         return Err("a pre-tokenizer FixedLength of length 0".into());
     }
-    Ok(())
+    // The library cuts the prefix off the right part of a merge without looking.
+    let prefix = json["model"]["continuing_subword_prefix"].as_str().unwrap_or_default();
+    let right = |merge: &Value| match merge {
+        Value::String(both) => both.split_once(' ').map(|(_, right)| right.to_owned()),
+        parts => parts[1].as_str().map(str::to_owned),
+    };
+    let merges = json["model"]["merges"].as_array().into_iter().flatten();
+    match merges.filter_map(right).find(|right| !right.starts_with(prefix)) {
+        Some(right) => Err(format!("a merge with {right:?}, which lacks the continuing_subword_prefix {prefix:?}")),
+        None => Ok(()),
+    }
 }
 
 fn has_empty_cut(json: &Value) -> bool {

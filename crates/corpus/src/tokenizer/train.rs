@@ -121,7 +121,7 @@ fn byte_bpe(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Val
 }
 
 fn bpe(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Value, Error> {
-    let (alphabet, segments) = marked_segments(config, counts)?;
+    let Marked { alphabet, segments } = marked(config, counts)?;
     let tokens: Vec<String> = special_texts().chain(alphabet.iter().map(|&c| String::from(c))).collect();
     let symbols: HashMap<char, u32> = alphabet.into_iter().zip(SPECIALS as u32..).collect();
     let mut words = bpe::Words::default();
@@ -133,7 +133,7 @@ fn bpe(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Value, E
 }
 
 fn unigram(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Value, Error> {
-    let (_, segments) = marked_segments(config, counts)?;
+    let Marked { segments, .. } = marked(config, counts)?;
     let mut words = unigram::Words::default();
     segments.iter().for_each(|(segment, count)| words.push(segment.chars(), *count));
     let pieces = unigram::train(&words, config.vocab_size - SPECIALS, config.min_frequency);
@@ -141,12 +141,16 @@ fn unigram(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Valu
     Ok(json!({"type": "Unigram", "unk_id": Special::Unk as u32, "vocab": vocab, "byte_fallback": false}))
 }
 
-/// The alphabet, by code point, and the words as these kinds see them: spaces as marks, and what is rarer than
-/// `min_frequency` (unknown to the vocabulary) left out, with a cut there.
-fn marked_segments(
-    config: &TokenizerConfig,
-    counts: &HashMap<&str, u64>,
-) -> Result<(Vec<char>, Vec<(String, u64)>), Error> {
+/// Words as `bpe` and `unigram` see them: spaces as marks, and what is rarer than `min_frequency` (unknown to the
+/// vocabulary) left out, with a cut there.
+struct Marked {
+    /// The characters of the segments, by code point.
+    alphabet: Vec<char>,
+    /// Words or parts of them, and how often each occurs.
+    segments: Vec<(String, u64)>,
+}
+
+fn marked(config: &TokenizerConfig, counts: &HashMap<&str, u64>) -> Result<Marked, Error> {
     let mark = |c| if c == ' ' { SPACE_MARK } else { c };
     let mut frequency: HashMap<char, u64> = HashMap::new();
     for (word, count) in counts {
@@ -164,7 +168,7 @@ fn marked_segments(
     }
     let mut alphabet: Vec<char> = frequency.into_keys().collect();
     alphabet.sort_unstable();
-    Ok((alphabet, segments))
+    Ok(Marked { alphabet, segments })
 }
 
 fn word(config: &TokenizerConfig, mut counts: HashMap<&str, u64>) -> Result<Value, Error> {
