@@ -301,7 +301,7 @@ mod tests {
 
         #[test]
         fn tokens_come_back(tokens in prop::collection::vec(any::<u32>(), 0..200)) {
-            prop_assert_eq!(round_trip(&tokens, Width::U32), tokens.clone());
+            prop_assert_eq!(&round_trip(&tokens, Width::U32), &tokens);
             let narrow: Vec<u32> = tokens.iter().map(|token| token & 0xFFFF).collect();
             prop_assert_eq!(round_trip(&narrow, Width::U16), narrow);
         }

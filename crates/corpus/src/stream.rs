@@ -35,11 +35,15 @@ impl Piece {
 
     fn copy(&self, range: Range<usize>, out: &mut [i64]) {
         match self {
-            Self::Mapped(shard) => {
-                out.iter_mut().zip(shard.tokens(range)).for_each(|(to, token)| *to = i64::from(token))
-            }
-            Self::Memory(tokens) => out.iter_mut().zip(&tokens[range]).for_each(|(to, &token)| *to = i64::from(token)),
+            Self::Mapped(shard) => fill(out, shard.tokens(range)),
+            Self::Memory(tokens) => fill(out, tokens[range].iter().copied()),
         }
+    }
+}
+
+fn fill(out: &mut [i64], tokens: impl Iterator<Item = u32>) {
+    for (to, token) in out.iter_mut().zip(tokens) {
+        *to = i64::from(token);
     }
 }
 

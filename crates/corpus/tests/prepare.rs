@@ -1,5 +1,8 @@
 //! Corpora from end to end: what is prepared is what the files hold, whatever the threads and whatever happens on the way.
 
+// clippy.toml allows both in test functions; the functions that they share are no less tests.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

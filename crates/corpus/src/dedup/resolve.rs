@@ -104,10 +104,9 @@ impl Removal {
                 }
             })?;
             spilled.read(partition, |entry| {
-                if !entry.held_out && !before.contains(entry.document) {
-                    if let Some(&other) = held_out.get(&halves(&entry)) {
-                        self.remove(entry.document, other, Reason::HeldOut);
-                    }
+                let in_train = !entry.held_out && !before.contains(entry.document);
+                if let Some(&other) = held_out.get(&halves(&entry)).filter(|_| in_train) {
+                    self.remove(entry.document, other, Reason::HeldOut);
                 }
             })?;
         }
