@@ -95,7 +95,7 @@ TOPICS = [
     Topic(
         "village", "at the market", "trader, cook", "customer", "cheap, fine, striped, big, foreign",
         "sell: melon, carpet, cheese, basket; buy: cheese, melon, hat, ribbon; weigh: cheese, melon, onion; choose: hat, onion, carpet, ribbon; taste: cheese, olive, pear",
-        ["the {adj} stalls {v stand+pl} close together", "a fiddler {v play} beside the fountain", "voices {v fill} the square"],
+        ["the {adj} stalls {v stand+pl} close together", "a fiddler {v play} beside the fountain", "voices {v fill+pl} the square"],
         ["a purse {v be} gone", "a gust {v carry} off the striped roof", "the scales {v be+pl} wrong"],
         ["{v find} it among the onions", "{v hold} the poles with both hands", "{v give} everyone an extra pear"],
         ["by evening the square {v be} swept clean", "the baskets {v be+pl} full"],
@@ -119,7 +119,7 @@ TOPICS = [
     Topic(
         "country", "in the workshop", "carpenter, clockmaker", "customer", "heavy, small, rusty, wooden, delicate",
         "make: chair, table, clock, box; repair: clock, wheel, chair, lock; oil: lock, hinge, wheel; sharpen: knife, saw, chisel; measure: board, table, door",
-        ["wood shavings {v cover} the floor", "{art adj} saw {v hang} above the bench", "twenty clocks {v tick+pl} at once"],
+        ["wood shavings {v cover+pl} the floor", "{art adj} saw {v hang} above the bench", "twenty clocks {v tick+pl} at once"],
         ["a spring {v jump} out of the clock", "the chair {v have} only three legs", "the glue {v be} dry"],
         ["{v look} for the spring with a magnet", "{v carve} a new leg", "{v warm} the glue over a candle"],
         ["the clock {v strike} seven, just as it should", "the work {v be} done well"],
