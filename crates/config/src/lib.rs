@@ -103,15 +103,39 @@ pub fn load<T: DeserializeOwned + Validate>(path: &Path, sets: &[String]) -> Res
 /// # Errors
 /// As [`load`].
 pub fn parse<T: DeserializeOwned + Validate>(path: &Path, text: &str, sets: &[String]) -> Result<T, Error> {
+    let root = tree(path, text, sets)?;
+    let source = Source { path, text, sets, root: &root };
+    let config: T = deserialize::from_node(&root).map_err(|fault| source.explain_fault(fault))?;
+    config.validate().map_err(|invalid| source.explain_invalid(invalid))?;
+    Ok(config)
+}
+
+/// Says where a setting stands that turned out not to be usable after its config was loaded from `path` with `sets`: a
+/// device that is not there, a file that does not fit.
+#[must_use]
+pub fn locate(path: &Path, sets: &[String], invalid: &Invalid) -> Error {
+    let explain = || -> Result<Error, Error> {
+        let text = read(path)?;
+        let root = tree(path, &text, sets)?;
+        Ok(Source { path, text: &text, sets, root: &root }.explain_invalid(invalid.clone()))
+    };
+    // A file that has gone since has no lines any more.
+    let whole = |_| Error::Invalid {
+        place: Box::new(Place::File { path: path.to_owned() }),
+        invalid: invalid.clone(),
+        suggestion: None,
+    };
+    explain().unwrap_or_else(whole)
+}
+
+/// The file with every `--set` applied.
+fn tree(path: &Path, text: &str, sets: &[String]) -> Result<Node, Error> {
     check_size(path, text.len())?;
     let mut root = Node::parse_document(text).map_err(|refused| syntax(path, text, &refused))?;
     for (position, set) in sets.iter().enumerate() {
         set::apply(&mut root, position, set, path)?;
     }
-    let source = Source { path, text, sets, root: &root };
-    let config: T = deserialize::from_node(&root).map_err(|fault| source.explain_fault(fault))?;
-    config.validate().map_err(|invalid| source.explain_invalid(invalid))?;
-    Ok(config)
+    Ok(root)
 }
 
 fn read(path: &Path) -> Result<String, Error> {

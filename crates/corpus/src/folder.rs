@@ -59,6 +59,13 @@ impl Staging {
         self.part.join(WORK)
     }
 
+    /// Puts the file `name` of the folder under construction into the corpus that is there.
+    pub(crate) fn replace(self, name: &str) -> Result<(), Error> {
+        let target = self.dir.join(name);
+        fs::rename(self.part.join(name), &target).map_err(Error::io(&target))?;
+        sync_folder(&self.dir)
+    }
+
     /// Puts the complete folder into its place, and removes the corpus that was there.
     pub(crate) fn finish(self) -> Result<(), Error> {
         remove(&self.work())?;

@@ -19,10 +19,16 @@ pub struct TokenizedText {
 
 /// Reads files, folders and globs, cleans every document as `cleaner` says, and encodes it. Nothing is filtered; a document that cleaning
 /// leaves empty is left out, unless documents are lines of plain text: there a blank line is one `<eos>`, as the literature counts.
+/// `key` is what errors call the patterns.
 ///
 /// # Errors
 /// A file cannot be found or read, or the tokenizer refuses.
-pub fn tokenize_files(patterns: &[String], cleaner: &Cleaner, tokenizer: &Tokenizer) -> Result<TokenizedText, Error> {
+pub fn tokenize_files(
+    key: &str,
+    patterns: &[String],
+    cleaner: &Cleaner,
+    tokenizer: &Tokenizer,
+) -> Result<TokenizedText, Error> {
     let options = ReadOptions {
         unit: cleaner.unit(),
         text_field: cleaner.text_field().to_owned(),
@@ -30,7 +36,7 @@ pub fn tokenize_files(patterns: &[String], cleaner: &Cleaner, tokenizer: &Tokeni
     };
     let (eos, unknown) = (tokenizer.special(Special::Eos), tokenizer.special(Special::Unk));
     let mut all = TokenizedText::default();
-    for input in inputs("text", patterns)? {
+    for input in inputs(key, patterns)? {
         let keeps_blank = keeps_blank(options.unit, input.format);
         for document in documents(&input, &options)? {
             let document = document?;

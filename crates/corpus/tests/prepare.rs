@@ -119,9 +119,12 @@ fn what_is_up_to_date_is_skipped() {
     assert!(!set.try_prepare(1).unwrap().skipped);
     assert!(set.try_prepare(2).unwrap().skipped);
     let path = set.folder.path().join("train.txt");
-    // The same text under another name is the same corpus.
+    // The same text under another name is the same corpus, whose manifest has the new name.
     fs::rename(&path, set.folder.path().join("train-2.txt")).unwrap();
+    set.corpus.train = set.paths(&["train-2.txt"]);
     assert!(set.try_prepare(1).unwrap().skipped);
+    assert_eq!(Corpus::open(&set.corpus.dir).unwrap().manifest.config.corpus, set.corpus);
+    assert_eq!(fs::read_dir(set.folder.path()).unwrap().count(), 3);
     fs::write(set.folder.path().join("train-2.txt"), "a b d\n").unwrap();
     assert!(!set.try_prepare(1).unwrap().skipped);
     set.corpus.clean.lowercase = true;
@@ -130,7 +133,12 @@ fn what_is_up_to_date_is_skipped() {
     assert!(!set.try_prepare(1).unwrap().skipped);
     assert!(set.try_prepare(1).unwrap().skipped);
     // A folder that was damaged is no excuse to skip.
-    fs::remove_file(set.corpus.dir.join("train-00000.bin")).unwrap();
+    let shard = set.corpus.dir.join("train-00000.bin");
+    fs::remove_file(&shard).unwrap();
+    assert!(!set.try_prepare(1).unwrap().skipped);
+    let mut bytes = fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&shard, bytes).unwrap();
     assert!(!set.try_prepare(1).unwrap().skipped);
     // A text that moves from train to valid makes another corpus.
     set.corpus.test = set.paths(&["valid.txt"]);
@@ -364,7 +372,7 @@ fn text_to_score_is_read_as_the_corpus_was() {
     set.corpus.clean.remove_punctuation = true;
     let corpus = set.prepare();
     let cleaner = Cleaner::open(&set.corpus.dir.join("cleaning.json")).unwrap();
-    let text = tokenize_files(&set.corpus.valid, &cleaner, &corpus.tokenizer).unwrap();
+    let text = tokenize_files("corpus.valid", &set.corpus.valid, &cleaner, &corpus.tokenizer).unwrap();
     let stream = corpus.stream(Split::Valid).unwrap().unwrap();
     assert_eq!(text.tokens, (0..stream.len()).map(|i| stream.get(i)).collect::<Vec<_>>());
     assert_eq!((text.documents, text.words, text.bytes, text.unknown), (3, 3, 14, 1));

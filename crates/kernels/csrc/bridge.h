@@ -1,6 +1,7 @@
 // What the files of the bridge share.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <c10/util/Exception.h>
 
 #include <cstring>
@@ -22,5 +23,9 @@ char* guarded(F&& body) {
     return strdup("an exception of unknown type");
   }
 }
+
+// The layer of gru.cpp, whose outputs become new tensors.
+void portable_gru(const at::Tensor& x, const at::Tensor& h0, const at::Tensor& w_ih, const at::Tensor& w_hh,
+                  const at::Tensor& b_ih, const at::Tensor& b_hh, bool bf16, at::Tensor** y, at::Tensor** last);
 
 }  // namespace grulm

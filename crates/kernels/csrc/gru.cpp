@@ -102,11 +102,14 @@ struct GruLayer : torch::autograd::Function<GruLayer> {
 
 }  // namespace
 
+void grulm::portable_gru(const Tensor& x, const Tensor& h0, const Tensor& w_ih, const Tensor& w_hh, const Tensor& b_ih,
+                         const Tensor& b_hh, bool bf16, Tensor** y, Tensor** last) {
+  const auto out = GruLayer::apply(x, h0, w_ih, w_hh, b_ih, b_hh, bf16);
+  *y = new Tensor(out[0]);
+  *last = new Tensor(out[1]);
+}
+
 extern "C" char* grulm_gru(const Tensor* x, const Tensor* h0, const Tensor* w_ih, const Tensor* w_hh, const Tensor* b_ih,
                            const Tensor* b_hh, bool bf16, Tensor** y, Tensor** last) {
-  return grulm::guarded([&] {
-    const auto out = GruLayer::apply(*x, *h0, *w_ih, *w_hh, *b_ih, *b_hh, bf16);
-    *y = new Tensor(out[0]);
-    *last = new Tensor(out[1]);
-  });
+  return grulm::guarded([&] { grulm::portable_gru(*x, *h0, *w_ih, *w_hh, *b_ih, *b_hh, bf16, y, last); });
 }

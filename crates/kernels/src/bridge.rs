@@ -1,11 +1,11 @@
-//! Declarations of `csrc/bridge.cpp`.
+//! Declarations of what `csrc` holds.
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
 
-use crate::Error;
+use crate::{Error, native::Table};
 
 unsafe extern "C" {
     fn grulm_free(message: *mut c_char);
@@ -35,6 +35,41 @@ unsafe extern "C" {
         y: *mut *mut C_tensor,
         last: *mut *mut C_tensor,
     ) -> *mut c_char;
+    pub(crate) fn grulm_native_gru(
+        x: *const C_tensor,
+        h0: *const C_tensor,
+        weight_ih: *const C_tensor,
+        weight_hh: *const C_tensor,
+        bias_ih: *const C_tensor,
+        bias_hh: *const C_tensor,
+        bf16: bool,
+        table: *const Table,
+        y: *mut *mut C_tensor,
+        last: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub(crate) fn grulm_native_nll(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        targets: *const C_tensor,
+        table: *const Table,
+        nll: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub(crate) fn grulm_native_nll_sum(
+        x: *const C_tensor,
+        weight: *const C_tensor,
+        bias: *const C_tensor,
+        targets: *const C_tensor,
+        table: *const Table,
+        sum: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub(crate) fn grulm_clear_grad(tensor: *const C_tensor) -> *mut c_char;
+    pub(crate) fn grulm_threads() -> usize;
+    pub(crate) fn grulm_parallel(
+        items: usize,
+        body: unsafe extern "C" fn(*const c_void, usize, usize),
+        context: *const c_void,
+    );
     pub(crate) fn grulm_autocast(cuda: bool, enabled: bool, before: *mut bool) -> *mut c_char;
 }
 

@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::{Error, Precision, bridge};
+use crate::{Compute, Error, Kernels, Precision, bridge, native::Table};
 
 /// The weights of one layer and direction, as in `torch.nn.GRU`: gates in the order r, z, n, the reset gate applied
 /// after the recurrent product.
@@ -25,16 +25,16 @@ const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bia
 /// `x` is `[T, B, I]`, `h` the f32 state before it, `[B, H]`. Returns the outputs `[T, B, H]` and the f32 state after the
 /// last step `[B, H]`.
 ///
-/// On a CUDA device this is cuDNN's GRU, and `precision` acts through [`autocast`](crate::autocast). Elsewhere it is a
-/// GRU over libtorch's products with a backward pass of its own (`csrc/gru.cpp`), once differentiable, in which
-/// `precision` is the type of the products and autocast does nothing.
+/// On a CUDA device, and with [`Kernels::Libtorch`], this is libtorch's GRU (there: cuDNN's), and the precision acts through
+/// [`autocast`](crate::autocast). Otherwise it has a backward pass of its own, can be differentiated once, and the
+/// precision is the type of its products, whatever autocast says.
 ///
 /// # Errors
 /// When the shapes do not fit, a size is 0, an operand is not f32 (`x`: f32 or bf16) or they lie on several devices.
-pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precision) -> Result<(Tensor, Tensor), Error> {
+pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, compute: Compute) -> Result<(Tensor, Tensor), Error> {
     check_operands(x, h, weights)?;
     let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
-    if x.device().is_cuda() {
+    if x.device().is_cuda() || compute.kernels == Kernels::Libtorch {
         let weights = [weight_ih, weight_hh, bias_ih, bias_hh];
         let (y, last) = x
             .f_gru(&h.unsqueeze(0), &weights, true, 1, 0.0, false, false, false)
@@ -42,21 +42,31 @@ pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, precision: Precisio
         // Autocast makes the state bf16 as well; what is carried from window to window stays f32.
         return Ok((y, last.squeeze_dim(0).to_kind(Kind::Float)));
     }
+    layer(x, h, weights, compute.precision, compute.table(x.device()))
+}
+
+/// The layer with a backward pass of its own: the kernels of `table`, or over libtorch's products. The operands fit.
+fn layer(
+    x: &Tensor,
+    h: &Tensor,
+    weights: &GruWeights<'_>,
+    precision: Precision,
+    table: Option<&'static Table>,
+) -> Result<(Tensor, Tensor), Error> {
+    let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
+    let bf16 = precision == Precision::Bf16;
+    let operands = [x, h, weight_ih, weight_hh, bias_ih, bias_hh].map(Tensor::as_ptr);
+    let [x_, h_, w_ih, w_hh, b_ih, b_hh] = operands;
     let (mut y, mut last) = (std::ptr::null_mut(), std::ptr::null_mut());
     // SAFETY: the operands are live tensors borrowed for this call; on success the bridge stores two new tensors, which
     // we own from then on, and `check` has turned a failure into an error before they are looked at.
     unsafe {
-        bridge::check(bridge::grulm_gru(
-            x.as_ptr(),
-            h.as_ptr(),
-            weight_ih.as_ptr(),
-            weight_hh.as_ptr(),
-            bias_ih.as_ptr(),
-            bias_hh.as_ptr(),
-            precision == Precision::Bf16,
-            &raw mut y,
-            &raw mut last,
-        ))?;
+        bridge::check(match table {
+            Some(table) => {
+                bridge::grulm_native_gru(x_, h_, w_ih, w_hh, b_ih, b_hh, bf16, table, &raw mut y, &raw mut last)
+            }
+            None => bridge::grulm_gru(x_, h_, w_ih, w_hh, b_ih, b_hh, bf16, &raw mut y, &raw mut last),
+        })?;
         if y.is_null() || last.is_null() {
             return Err(Error("gru: no memory for the message of an error".into()));
         }
@@ -91,4 +101,57 @@ fn check_operands(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>) -> Result<()
         )));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device::Cpu;
+
+    use super::*;
+
+    /// Outputs and gradients with the kernels of `table`.
+    fn run(sizes: (i64, i64, i64, i64), precision: Precision, table: Option<&'static Table>) -> Vec<Tensor> {
+        let (time, batch, input, hidden) = sizes;
+        let shapes: [&[i64]; 6] = [
+            &[time, batch, input],
+            &[batch, hidden],
+            &[3 * hidden, input],
+            &[3 * hidden, hidden],
+            &[3 * hidden],
+            &[3 * hidden],
+        ];
+        let mut salt = 0.0;
+        let operands = shapes.map(|shape| {
+            salt += 1.0;
+            let index = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, Cpu));
+            let values = ((index * 12.9898 + salt).sin() * 43_758.545_3).frac().view(shape);
+            let scale = if salt < 3.0 { 1.0 } else { 1.0 / (hidden.max(input) as f64).sqrt() };
+            (values * scale).to_kind(Kind::Float).set_requires_grad(true)
+        });
+        let [x, h, weight_ih, weight_hh, bias_ih, bias_hh] = &operands;
+        let (y, last) = layer(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, precision, table).unwrap();
+        (y.square().sum(Kind::Float) + last.sum(Kind::Float)).backward();
+        [y.detach(), last.detach()].into_iter().chain(operands.iter().map(Tensor::grad)).collect()
+    }
+
+    /// The shapes of every instruction set, those that this processor lacks emulated: more panels than one and depths than a
+    /// block, and parts of each.
+    #[test]
+    fn every_instruction_set_agrees_with_the_portable_layer() {
+        for sizes in [(1, 1, 1, 1), (3, 20, 37, 50), (2, 9, 5, 49), (4, 17, 60, 101), (2, 20, 30, 410)] {
+            for (precision, tolerance) in [(Precision::Fp32, 1e-5), (Precision::Bf16, 2e-2)] {
+                let expected = run(sizes, precision, None);
+                for (name, table) in crate::native::tables(precision) {
+                    for (index, (found, expected)) in
+                        run(sizes, precision, Some(table)).iter().zip(&expected).enumerate()
+                    {
+                        let norm = |t: &Tensor| t.square().sum(Kind::Double).double_value(&[]).sqrt();
+                        let error =
+                            norm(&(found - expected)) / norm(expected).max(0.1 * (expected.numel() as f64).sqrt());
+                        assert!(error <= tolerance, "{name} {precision:?} {sizes:?}, result {index}: {error}");
+                    }
+                }
+            }
+        }
+    }
 }

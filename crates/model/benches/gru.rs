@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use grulm_kernels::Precision;
+use grulm_kernels::{Compute, Kernels, Precision};
 use grulm_model::{LanguageModel, ModelConfig, Reading};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -22,8 +22,8 @@ fn gru(criterion: &mut Criterion) {
         let (inputs, targets) = (ids.narrow(0, 0, TIME).contiguous(), ids.narrow(0, 1, TIME).contiguous());
         for precision in [Precision::Fp32, Precision::Bf16] {
             let pass = || {
-                let loss = model.nll(Reading::Forward, (&inputs, &targets), &carry, None, precision);
-                loss.expect("shapes fit").0.sum(Kind::Float)
+                let compute = Compute { precision, kernels: Kernels::best() };
+                model.loss(Reading::Forward, (&inputs, &targets), &carry, None, compute).expect("shapes fit").0
             };
             let shape = format!("2x{hidden}/{}", precision.name());
             group.bench_function(BenchmarkId::new("forward", &shape), |bencher| {

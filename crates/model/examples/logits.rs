@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, error::Error, path::PathBuf};
 
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::LanguageModel;
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -19,7 +19,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for &reading in model.config().direction.readings() {
         let carry = model.encoder().zero_carry(reading, 1, Device::Cpu)?;
         let window = Tensor::from_slice(&tokens).view([-1, 1]);
-        let (found, _) = no_grad(|| model.logits(reading, &window, &carry, Precision::Fp32))?;
+        let (found, _) = no_grad(|| model.logits(reading, &window, &carry, Compute::fp32()))?;
         let rows = Vec::<Vec<f32>>::try_from(found.squeeze_dim(1).to_kind(Kind::Float))?;
         logits.insert(reading.name(), rows);
     }

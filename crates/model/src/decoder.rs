@@ -1,5 +1,6 @@
 //! The softmax over the vocabulary.
 
+use grulm_kernels::Compute;
 use tch::Tensor;
 
 use crate::{Error, ModelConfig, Params, Reading};
@@ -44,12 +45,20 @@ impl Decoder {
         Ok(grulm_kernels::logits(&self.project(reading, x)?, &self.weight, &self.bias)?)
     }
 
-    /// The negative log likelihoods, in nats, `[N]`, of `targets` `[N]` after states `x` `[N, H]`.
+    /// The negative log likelihoods, in nats, `[N]`, of `targets` `[N]` after states `x` `[N, H]`; without a gradient.
     ///
     /// # Errors
-    /// When the shapes do not fit.
-    pub fn cross_entropy(&self, reading: Reading, x: &Tensor, targets: &Tensor) -> Result<Tensor, Error> {
-        Ok(grulm_kernels::cross_entropy(&self.project(reading, x)?, &self.weight, &self.bias, targets)?)
+    /// When the shapes do not fit or a target is not in the vocabulary.
+    pub fn nll(&self, reading: Reading, x: &Tensor, targets: &Tensor, compute: Compute) -> Result<Tensor, Error> {
+        Ok(grulm_kernels::nll(&self.project(reading, x)?, &self.weight, &self.bias, targets, compute)?)
+    }
+
+    /// Their sum, 0-dim, with its gradient.
+    ///
+    /// # Errors
+    /// As [`Decoder::nll`].
+    pub fn nll_sum(&self, reading: Reading, x: &Tensor, targets: &Tensor, compute: Compute) -> Result<Tensor, Error> {
+        Ok(grulm_kernels::nll_sum(&self.project(reading, x)?, &self.weight, &self.bias, targets, compute)?)
     }
 
     fn project(&self, reading: Reading, x: &Tensor) -> Result<Tensor, Error> {

@@ -1,6 +1,6 @@
 //! Embedding and stacked GRU layers.
 
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use tch::{Device, Kind, Tensor};
 
 use crate::{Error, ModelConfig, Noise, Params, Reading, gru::GruLayer};
@@ -71,7 +71,7 @@ impl Encoder {
         tokens: &Tensor,
         carry: &Carry,
         noise: Option<&Noise<'_>>,
-        precision: Precision,
+        compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
         let stack = self.stack(reading)?;
         if carry.0.len() != stack.len() {
@@ -85,7 +85,7 @@ impl Encoder {
                 x = Noise::locked(noise, &format!("hidden {l}"), |rates| rates.hidden, x)?;
             }
             let weight_dropout = noise.map(|n| (n.site.named("weight").at(l as u64), n.rates.weight));
-            let (y, last) = layer.forward(&x, state, weight_dropout, precision)?;
+            let (y, last) = layer.forward(&x, state, weight_dropout, compute)?;
             x = y;
             after.push(last);
         }

@@ -1,6 +1,6 @@
 //! One GRU layer of one direction.
 
-use grulm_kernels::{GruWeights, Precision};
+use grulm_kernels::{Compute, GruWeights};
 use tch::Tensor;
 
 use crate::{Error, Params, Site};
@@ -42,7 +42,7 @@ impl GruLayer {
         x: &Tensor,
         h: &Tensor,
         weight_dropout: Option<(Site, f64)>,
-        precision: Precision,
+        compute: Compute,
     ) -> Result<(Tensor, Tensor), Error> {
         let dropped = match weight_dropout {
             Some((site, rate)) if rate > 0.0 => {
@@ -56,6 +56,6 @@ impl GruLayer {
             bias_ih: &self.bias_ih,
             bias_hh: &self.bias_hh,
         };
-        Ok(grulm_kernels::gru(x, h, &weights, precision)?)
+        Ok(grulm_kernels::gru(x, h, &weights, compute)?)
     }
 }

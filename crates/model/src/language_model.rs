@@ -3,9 +3,9 @@
 use std::{fs::File, io::Write, path::Path};
 
 use grulm_config::Invalid;
-use grulm_kernels::{Precision, autocast};
+use grulm_kernels::{Compute, autocast};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor};
+use tch::{Device, Tensor, no_grad};
 
 use crate::{Carry, Decoder, Encoder, Error, ModelConfig, Noise, Params, Reading};
 
@@ -139,7 +139,7 @@ impl LanguageModel {
     }
 
     /// The negative log likelihoods `[T, B]`, in nats, of `targets` `[T, B]`, each predicted from the tokens up to the same
-    /// place of `inputs` `[T, B]` and from `carry`; and the state after the last. With `noise`, all dropouts apply.
+    /// place of `inputs` `[T, B]` and from `carry`; and the state after the last. Without a gradient and without dropouts.
     ///
     /// # Errors
     /// When the model does not read in that direction, a shape does not fit, or memory runs out.
@@ -148,15 +148,33 @@ impl LanguageModel {
         reading: Reading,
         (inputs, targets): (&Tensor, &Tensor),
         carry: &Carry,
-        noise: Option<&Noise<'_>>,
-        precision: Precision,
+        compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
-        autocast(precision, self.device(), || {
-            let (y, after) = self.encoder.forward(reading, inputs, carry, noise, precision)?;
+        no_grad(|| {
+            autocast(compute.precision, self.device(), || {
+                let (y, after) = self.encoder.forward(reading, inputs, carry, None, compute)?;
+                let nll = self.decoder.nll(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
+                Ok((nll.f_reshape(targets.size())?, after))
+            })?
+        })
+    }
+
+    /// The sum of what [`LanguageModel::nll`] gives, 0-dim, with its gradient; with `noise`, all dropouts apply.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::nll`].
+    pub fn loss(
+        &self,
+        reading: Reading,
+        (inputs, targets): (&Tensor, &Tensor),
+        carry: &Carry,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+    ) -> Result<(Tensor, Carry), Error> {
+        autocast(compute.precision, self.device(), || {
+            let (y, after) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
             let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
-            let width = y.size3()?.2;
-            let nll = self.decoder.cross_entropy(reading, &y.f_reshape([-1, width])?, &targets.f_reshape(-1)?)?;
-            Ok((nll.f_reshape(targets.size())?, after))
+            Ok((self.decoder.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?, after))
         })?
     }
 
@@ -169,13 +187,18 @@ impl LanguageModel {
         reading: Reading,
         tokens: &Tensor,
         carry: &Carry,
-        precision: Precision,
+        compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
-        autocast(precision, self.device(), || {
-            let (y, after) = self.encoder.forward(reading, tokens, carry, None, precision)?;
+        autocast(compute.precision, self.device(), || {
+            let (y, after) = self.encoder.forward(reading, tokens, carry, None, compute)?;
             let (time, batch, width) = y.size3()?;
             let logits = self.decoder.logits(reading, &y.f_reshape([-1, width])?)?;
             Ok((logits.f_view([time, batch, -1])?, after))
         })?
     }
+}
+
+/// `[T, B, H]` as `[T * B, H]`.
+fn rows(y: &Tensor) -> Result<Tensor, Error> {
+    Ok(y.f_reshape([-1, y.size3()?.2])?)
 }

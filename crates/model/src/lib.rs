@@ -1,7 +1,7 @@
 //! The GRU language model and the parts that heads are built from.
 //!
 //! ```
-//! use grulm_kernels::Precision;
+//! use grulm_kernels::Compute;
 //! use grulm_model::{LanguageModel, ModelConfig, Reading};
 //! use tch::{Device, Tensor};
 //!
@@ -9,7 +9,7 @@
 //! let model = LanguageModel::new(&config, 100, 1, Device::Cpu)?;
 //! let carry = model.encoder().zero_carry(Reading::Forward, 1, Device::Cpu)?;
 //! let tokens = Tensor::from_slice(&[5i64, 17, 42]).view([3, 1]); // [T, B]
-//! let (logits, _carry) = model.logits(Reading::Forward, &tokens, &carry, Precision::Fp32)?;
+//! let (logits, _carry) = model.logits(Reading::Forward, &tokens, &carry, Compute::fp32())?;
 //! assert_eq!(logits.size(), [3, 1, 100]); // [T, B, V]
 //! # Ok::<(), grulm_model::Error>(())
 //! ```

@@ -71,7 +71,8 @@ impl Params {
     /// Drops every gradient.
     pub fn zero_grad(&self) {
         for param in &self.entries {
-            param.tensor.shallow_clone().zero_grad();
+            // Fails only where libtorch has no memory left for the message, and then the next step fails as well.
+            let _ = grulm_kernels::clear_grad(&param.tensor);
         }
     }
 

@@ -66,8 +66,8 @@ pub(crate) struct PrepareArgs {
 pub(crate) struct TrainArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-    /// Go on from the last checkpoint of the run folder, exactly as if the run had never stopped. Device, threads, logging
-    /// and a larger number of steps may differ from the run's config.toml
+    /// Go on from the last checkpoint of the run folder, exactly as if the run had never stopped; where there is no run yet,
+    /// start one. Device, threads, logging, names of files and a larger number of steps may differ from the run's config.toml
     #[arg(long, conflicts_with = "overwrite")]
     pub(crate) resume: bool,
     /// Delete the run that the run folder holds, and start anew

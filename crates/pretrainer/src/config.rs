@@ -4,9 +4,11 @@ use std::path::Path;
 
 use grulm_config::{Invalid, Validate};
 use grulm_corpus::{Cleaner, CorpusConfig, Filter, TokenizerConfig};
+use grulm_kernels::Compute;
 use grulm_model::ModelConfig;
 use grulm_train::{RunConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
+use tch::Device;
 
 /// A config file, section by section. Keys that are not in the file have defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -40,6 +42,12 @@ impl Validate for PretrainConfig {
 }
 
 impl PretrainConfig {
+    /// What computes on `device`, and in which arithmetic.
+    pub(crate) fn compute(&self, device: Device) -> Compute {
+        let kernels = self.run.kernels.resolve();
+        Compute { precision: self.train.precision.resolve(device, kernels), kernels }
+    }
+
     /// Run and corpus folder are each replaced as a whole, so neither may hold the other.
     fn check_folders(&self) -> Result<(), Invalid> {
         let (run, corpus) = (&self.run.dir, &self.corpus.dir);

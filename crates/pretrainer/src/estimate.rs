@@ -1,26 +1,19 @@
 //! `--dry-run`: what would be done, and what it would take.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
-
 use anyhow::Context as _;
-use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, inputs};
-use grulm_kernels::{Precision, autocast};
+use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, TokenizerKind, inputs};
+use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
 use grulm_train::{OptimizerKind, TrainConfig};
-use tch::{Device, Kind, Tensor};
+use tch::Device;
 
 use crate::{
     config::PretrainConfig,
     exit::Ending,
-    output::{self, bytes, grouped},
+    output::{self, bytes, count, grouped},
     training::device_name,
 };
 
-/// Bytes of text a token where the corpus is not prepared yet: between words (5 to 6) and small subwords (3 to 4).
-const BYTES_A_TOKEN: u64 = 4;
 /// The part of the speed of a plain matrix product that training reaches.
 const EFFICIENCY: f64 = 0.4;
 /// Bytes of a 32-bit number.
@@ -30,11 +23,9 @@ const F32: u64 = 4;
 ///
 /// # Errors
 /// When a file that the config names is not there.
-pub(crate) fn preparation(config: &PretrainConfig, file: &Path) -> anyhow::Result<Ending> {
+pub(crate) fn preparation(config: &PretrainConfig) -> anyhow::Result<Ending> {
     let dir = &config.corpus.dir;
-    let up_to_date = grulm_corpus::is_prepared(&config.corpus, &config.tokenizer, config.run.threads)
-        .with_context(|| file.display().to_string())?;
-    if up_to_date {
+    if grulm_corpus::is_prepared(&config.corpus, &config.tokenizer, config.run.threads)? {
         output::write(&format!("{} is up to date; it would not be prepared again\n", dir.display()))?;
         return Ok(Ending::Done);
     }
@@ -54,17 +45,30 @@ pub(crate) fn preparation(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     };
     rows.push(("tokenizer".to_owned(), tokenizer));
     let width = if *vocab_size <= 1 << 16 { 2 } else { 4 };
-    let tokens = total / BYTES_A_TOKEN;
+    let each = bytes_a_token(&config.tokenizer);
+    let tokens = total / each;
     rows.push((
         "tokens".to_owned(),
         format!(
-            "about {}, {} on disk, at {BYTES_A_TOKEN} bytes of text each (compressed files hold more)",
+            "about {}, {} on disk, at {} of text each (compressed files hold more)",
             grouped(tokens),
-            bytes(tokens * width)
+            bytes(tokens * width),
+            count(each, "byte")
         ),
     ));
     output::write(&output::table(&rows))?;
     Ok(Ending::Done)
+}
+
+/// Bytes of text a token, before anything is known of the text: English words with their space, English subwords, and
+/// characters of ASCII.
+fn bytes_a_token(tokenizer: &TokenizerConfig) -> u64 {
+    match tokenizer.kind {
+        _ if tokenizer.file.is_some() => 4,
+        TokenizerKind::ByteBpe | TokenizerKind::Bpe | TokenizerKind::Unigram => 4,
+        TokenizerKind::Word => 6,
+        TokenizerKind::Char | TokenizerKind::Byte => 1,
+    }
 }
 
 fn size_of(inputs: &[Input]) -> anyhow::Result<u64> {
@@ -81,27 +85,30 @@ fn size_of(inputs: &[Input]) -> anyhow::Result<u64> {
 pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, device: Device) -> anyhow::Result<Ending> {
     let vocab = manifest.map_or(config.tokenizer.vocab_size, |manifest| manifest.vocab_size) as u64;
     let size = Size::of(config, vocab);
-    let precision = config.train.precision.resolve(device);
+    let compute = config.compute(device);
     let batch = (config.train.batch_size * config.train.sequence_length) as u64;
     let row = |name: &str, value: String| (name.to_owned(), value);
     let mut rows = vec![
         row("would train", config.run.dir.display().to_string()),
-        row("computes on", format!("{}, {} threads, {}", device_name(device), config.run.threads(), precision.name())),
+        row("computes on", computes_on(config, compute, device)),
         row("parameters", format!("{} with {} entries of vocabulary", grouped(size.parameters), grouped(vocab))),
         row("memory", size.memory()),
         row("a checkpoint", format!("{}; {} are kept at most", bytes(size.checkpoint()), config.train.keep + 1)),
         row("a batch", format!("{} x {} tokens", config.train.batch_size, config.train.sequence_length)),
     ];
-    match manifest.and_then(|manifest| manifest.splits.get(&Split::Train)) {
-        Some(train) => {
-            let epoch = (train.tokens / batch / config.train.accumulate).max(1);
-            rows.push(row("an epoch", format!("{} steps, {} tokens", grouped(epoch), grouped(train.tokens))));
-            rows.push(row("time", time(&config.train, &size, epoch, precision, device)?));
-        }
-        None => rows.push(row("time", "not known before the corpus is prepared".to_owned())),
+    let tokens = manifest.and_then(|manifest| manifest.splits.get(&Split::Train)).map(|train| train.tokens);
+    let epoch = tokens.map(|tokens| (tokens / batch / config.train.accumulate).max(1));
+    if let (Some(tokens), Some(epoch)) = (tokens, epoch) {
+        rows.push(row("an epoch", format!("{}, {}", count(epoch, "step"), count(tokens, "token"))));
     }
+    rows.push(row("time", time(&config.train, &size, epoch, compute, device)?));
     output::write(&output::table(&rows))?;
     Ok(Ending::Done)
+}
+
+fn computes_on(config: &PretrainConfig, compute: Compute, device: Device) -> String {
+    let threads = count(config.run.threads() as u64, "thread");
+    format!("{}, {threads}, {} kernels, {}", device_name(device), compute.kernels.name(), compute.precision.name())
 }
 
 /// Numbers that a model in training holds.
@@ -166,17 +173,27 @@ fn widths(model: &ModelConfig, layer: usize) -> (u64, u64) {
     (input.unsigned_abs(), hidden.unsigned_abs())
 }
 
-fn time(train: &TrainConfig, size: &Size, epoch: u64, precision: Precision, device: Device) -> anyhow::Result<String> {
+/// How long training takes, with `epoch` steps an epoch where the corpus is prepared.
+fn time(
+    train: &TrainConfig,
+    size: &Size,
+    epoch: Option<u64>,
+    compute: Compute,
+    device: Device,
+) -> anyhow::Result<String> {
     if let Some(budget) = train.budget {
-        return Ok(format!("{:?}, the budget, evaluations and checkpoints included", budget.0));
+        let budget = humantime::format_duration(budget.0);
+        return Ok(format!("{budget}, the budget, evaluations and checkpoints included"));
     }
-    let steps = train.total_steps(epoch);
-    let speed = matrix_speed(precision, device)?;
+    let Some(steps) = train.steps.or_else(|| epoch.map(|epoch| train.total_steps(epoch))) else {
+        return Ok("not known before the corpus is prepared".to_owned());
+    };
+    let speed = product_speed(compute, device)?;
     let seconds = size.operations * steps as f64 / (speed * EFFICIENCY);
     Ok(format!(
-        "about {} for {} steps, if training reaches {:.0} % of the {:.0} GFLOP/s that a plain matrix product does here; evaluations not counted",
+        "about {} for {}, if training reaches {:.0} % of the {:.0} GFLOP/s that a plain matrix product does here; evaluations not counted",
         duration(seconds),
-        grouped(steps),
+        count(steps, "step"),
         EFFICIENCY * 100.0,
         speed / 1e9
     ))
@@ -188,26 +205,6 @@ fn duration(seconds: f64) -> String {
         s if s < 5400.0 => format!("{:.0} minutes", s / 60.0),
         s => format!("{:.1} hours", s / 3600.0),
     }
-}
-
-/// Operations a second of a matrix product, measured for a fifth of a second.
-fn matrix_speed(precision: Precision, device: Device) -> anyhow::Result<f64> {
-    const WIDTH: i64 = 768;
-    let matrix = Tensor::f_ones([WIDTH, WIDTH], (Kind::Float, device))?;
-    let multiply = || -> anyhow::Result<()> {
-        let product = autocast(precision, device, || matrix.f_matmul(&matrix))??;
-        // Reading a value waits for the device.
-        f64::try_from(product.f_get(0)?.f_get(0)?)?;
-        Ok(())
-    };
-    multiply()?;
-    let begun = Instant::now();
-    let mut count = 0;
-    while begun.elapsed() < Duration::from_millis(200) {
-        multiply()?;
-        count += 1;
-    }
-    Ok(2.0 * (WIDTH as f64).powi(3) * f64::from(count) / begun.elapsed().as_secs_f64())
 }
 
 #[cfg(test)]
@@ -229,6 +226,19 @@ mod tests {
         };
         assert_eq!(Size::of(&config, 100), expect);
         assert_eq!(expect.checkpoint(), weights * 12);
+    }
+
+    #[test]
+    fn bytes_a_token_follow_the_kind() {
+        let check = |kind, file: Option<&str>, expect| {
+            let config = TokenizerConfig { kind, file: file.map(Into::into), ..TokenizerConfig::default() };
+            assert_eq!(bytes_a_token(&config), expect, "{kind:?} {file:?}");
+        };
+        check(TokenizerKind::ByteBpe, None, 4);
+        check(TokenizerKind::Word, None, 6);
+        check(TokenizerKind::Char, None, 1);
+        check(TokenizerKind::Byte, None, 1);
+        check(TokenizerKind::Byte, Some("tokenizer.json"), 4);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use grulm_config::Invalid;
+
 /// Failed at run time.
 const FAILED: u8 = 1;
 /// Bad usage or config.
@@ -52,34 +54,52 @@ pub(crate) fn failure(error: &anyhow::Error) -> Option<ExitCode> {
 fn is_usage(error: &anyhow::Error) -> bool {
     error.is::<Usage>()
         || error.is::<grulm_config::Error>()
-        || error.is::<grulm_config::Invalid>()
-        || error.downcast_ref().is_some_and(corpus_usage)
-        || error.downcast_ref().is_some_and(model_usage)
-        || error.downcast_ref().is_some_and(tasks_usage)
-        || error.downcast_ref().is_some_and(train_usage)
+        || setting(error).is_some()
+        || error.downcast_ref().is_some_and(is_unsupported)
+        || matches!(error.downcast_ref(), Some(grulm_tasks::Error::Model(model)) if is_unsupported(model))
+        || matches!(error.downcast_ref(), Some(grulm_train::Error::RunFolder { .. }))
 }
 
-fn corpus_usage(error: &grulm_corpus::Error) -> bool {
-    matches!(error, grulm_corpus::Error::Config(_))
+fn is_unsupported(error: &grulm_model::Error) -> bool {
+    matches!(error, grulm_model::Error::Unsupported(_))
 }
 
-fn model_usage(error: &grulm_model::Error) -> bool {
-    matches!(error, grulm_model::Error::Config(_) | grulm_model::Error::Unsupported(_))
+/// The setting that cannot be used, if that is what `error` is about, whichever crate it comes from.
+pub(crate) fn setting(error: &anyhow::Error) -> Option<&Invalid> {
+    (error.downcast_ref::<Invalid>())
+        .or_else(|| error.downcast_ref().and_then(of_corpus))
+        .or_else(|| error.downcast_ref().and_then(of_model))
+        .or_else(|| error.downcast_ref().and_then(of_task))
+        .or_else(|| error.downcast_ref().and_then(of_training))
 }
 
-fn tasks_usage(error: &grulm_tasks::Error) -> bool {
+fn of_corpus(error: &grulm_corpus::Error) -> Option<&Invalid> {
     match error {
-        grulm_tasks::Error::Model(error) => model_usage(error),
-        grulm_tasks::Error::Corpus(error) => corpus_usage(error),
-        _ => false,
+        grulm_corpus::Error::Config(invalid) => Some(invalid),
+        _ => None,
     }
 }
 
-fn train_usage(error: &grulm_train::Error) -> bool {
+fn of_model(error: &grulm_model::Error) -> Option<&Invalid> {
     match error {
-        grulm_train::Error::Config(_) | grulm_train::Error::RunFolder { .. } => true,
-        grulm_train::Error::Task(error) => tasks_usage(error),
-        grulm_train::Error::Model(error) => model_usage(error),
-        _ => false,
+        grulm_model::Error::Config(invalid) => Some(invalid),
+        _ => None,
+    }
+}
+
+fn of_task(error: &grulm_tasks::Error) -> Option<&Invalid> {
+    match error {
+        grulm_tasks::Error::Model(error) => of_model(error),
+        grulm_tasks::Error::Corpus(error) => of_corpus(error),
+        _ => None,
+    }
+}
+
+fn of_training(error: &grulm_train::Error) -> Option<&Invalid> {
+    match error {
+        grulm_train::Error::Config(invalid) => Some(invalid),
+        grulm_train::Error::Task(error) => of_task(error),
+        grulm_train::Error::Model(error) => of_model(error),
+        _ => None,
     }
 }

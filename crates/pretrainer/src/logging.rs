@@ -38,14 +38,10 @@ pub(crate) fn init(level: LogLevel) {
     }
 }
 
-/// Writes all messages so far, and those to come, to the end of `log.txt` in `run_dir`, which is made.
+/// Writes all messages so far, and those to come, to the end of `log.txt` in `run_dir`.
 pub(crate) fn attach(run_dir: &Path) -> anyhow::Result<()> {
     let path = run_dir.join("log.txt");
-    let open = || -> io::Result<File> {
-        std::fs::create_dir_all(run_dir)?;
-        File::options().create(true).append(true).open(&path)
-    };
-    let mut file = open().with_context(|| path.display().to_string())?;
+    let mut file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     let mut sink = lock(&SINK);
     if let Sink::Held(lines) = &*sink {
         file.write_all(lines).with_context(|| path.display().to_string())?;

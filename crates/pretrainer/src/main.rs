@@ -19,18 +19,21 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::cli::{Cli, Command};
+use crate::{
+    cli::{Cli, Command, ConfigArgs},
+    exit::Ending,
+};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let ended = match &cli.command {
-        Command::Run(args) => commands::run::run(args),
-        Command::Prepare(args) => commands::prepare::prepare(args),
-        Command::Train(args) => commands::train::train(args),
+        Command::Run(args) => of_config(commands::run::run(args), &args.config),
+        Command::Prepare(args) => of_config(commands::prepare::prepare(args), &args.config),
+        Command::Train(args) => of_config(commands::train::train(args), &args.config),
         Command::Evaluate(args) => commands::evaluate::evaluate(args),
         Command::Generate(args) => commands::generate::generate(args),
         Command::Inspect(args) => commands::inspect::inspect(args),
-        Command::FindLr(args) => commands::find_lr::find_lr(args),
+        Command::FindLr(args) => of_config(commands::find_lr::find_lr(args), &args.config),
     };
     match ended {
         Ok(ending) => ending.code(),
@@ -42,6 +45,14 @@ fn main() -> ExitCode {
             None => ExitCode::SUCCESS,
         },
     }
+}
+
+/// Says where in the config a setting stands that turned out not to be usable.
+fn of_config(ended: anyhow::Result<Ending>, args: &ConfigArgs) -> anyhow::Result<Ending> {
+    ended.map_err(|error| match exit::setting(&error) {
+        Some(invalid) => grulm_config::locate(&args.config, &args.set, invalid).into(),
+        None => error,
+    })
 }
 
 /// An error and its causes in one line; a cause that the text before it holds already is not repeated.

@@ -3,8 +3,9 @@
 use std::io::{self, ErrorKind, Write as _};
 
 use anyhow::Context as _;
+use indexmap::IndexMap;
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use crate::exit::OutputClosed;
 
@@ -28,8 +29,11 @@ pub(crate) fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
     write(&(serde_json::to_string(value)? + "\n"))
 }
 
+/// A JSON object that keeps the order of its keys.
+pub(crate) type Object = IndexMap<String, Value>;
+
 /// Named figures as a JSON object in their order; counts are integers, what is not finite is null.
-pub(crate) fn figures_to_json(figures: &[(String, f64)]) -> Map<String, Value> {
+pub(crate) fn figures_to_json(figures: &[(String, f64)]) -> Object {
     figures.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
@@ -81,6 +85,11 @@ pub(crate) fn grouped(number: u64) -> String {
     groups.join(",")
 }
 
+/// 1 and "step" as "1 step", 1234 as "1,234 steps".
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
+}
+
 /// 12345678 as "12.3 MB".
 pub(crate) fn bytes(number: u64) -> String {
     let mut value = number as f64;
@@ -108,12 +117,15 @@ mod tests {
             assert_eq!(bytes(number), expect);
         }
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
+        for (number, expect) in [(0, "0 steps"), (1, "1 step"), (1000, "1,000 steps")] {
+            assert_eq!(count(number, "step"), expect);
+        }
     }
 
     #[test]
     fn figures_become_json() {
         let figures = [("tokens", 82_430.0), ("nll", 4.5), ("perplexity", f64::INFINITY)];
         let object = figures_to_json(&figures.map(|(name, value)| (name.to_owned(), value)));
-        assert_eq!(Value::Object(object), serde_json::json!({"tokens": 82_430, "nll": 4.5, "perplexity": null}));
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"tokens":82430,"nll":4.5,"perplexity":null}"#);
     }
 }

@@ -1,9 +1,6 @@
 //! The run that a run folder holds already.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{fs, path::PathBuf};
 
 use anyhow::Context as _;
 use grulm_config::{Difference, differences};
@@ -16,8 +13,19 @@ use crate::{
     files::read_json,
 };
 
-/// Settings that say where and how a run is watched, not what it computes.
-const INCIDENTAL: [&str; 4] = ["run.dir", "run.device", "run.threads", "run.log"];
+/// Settings that say where things are and how a run is watched, not what it computes. Of the corpus and its inputs, content
+/// counts, which [`Previous::check_corpus`] compares, and not the names.
+const INCIDENTAL: [&str; 9] = [
+    "run.dir",
+    "run.device",
+    "run.threads",
+    "run.log",
+    "corpus.dir",
+    "corpus.train",
+    "corpus.valid",
+    "corpus.test",
+    "tokenizer.file",
+];
 /// Settings that may differ beside these when a run is resumed.
 const RESUMABLE: [&str; 3] = ["train.steps", "train.epochs", "train.log_every"];
 
@@ -106,17 +114,16 @@ impl Previous {
         )))
     }
 
-    /// Checks that the run learned from the corpus that is there now.
+    /// Checks that the run learned from the corpus of this fingerprint.
     ///
     /// # Errors
-    /// When the corpus is another one.
-    pub(crate) fn check_corpus(&self, fingerprint: &str, corpus_dir: &Path) -> Result<(), Usage> {
+    /// When it learned from another one.
+    pub(crate) fn check_corpus(&self, fingerprint: &str) -> Result<(), Usage> {
         match &self.corpus {
             Some(own) if own != fingerprint => Err(Usage(format!(
-                "{}: the run learned from another corpus (fingerprint {own}) than {} holds now ({fingerprint}): text or settings \
-                 changed since; prepare the former corpus again, or start anew with --overwrite",
-                self.run_dir.display(),
-                corpus_dir.display()
+                "{}: the run learned from another corpus (fingerprint {own}) than that of now ({fingerprint}): text or settings \
+                 changed since; go back to the former ones, or start anew with --overwrite",
+                self.run_dir.display()
             ))),
             _ => Ok(()),
         }

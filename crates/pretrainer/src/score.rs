@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use anyhow::bail;
 use grulm_corpus::{Special, TokenStream};
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::Reading;
 use grulm_tasks::{Bundle, TextScore, token_nlls};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::output::figures_to_json;
+use crate::output::{Object, figures_to_json};
 
 /// A scored text.
 pub(crate) struct Scored {
@@ -28,7 +28,7 @@ pub(crate) fn score(bundle: &Bundle, stream: &TokenStream, bytes: u64, lanes: us
     let readings = bundle.model.config().direction.readings();
     let mut scored = Scored { figures: Vec::new(), readings: Vec::new() };
     for &reading in readings {
-        let nlls = token_nlls(&bundle.model, reading, stream, lanes, eos, Precision::Fp32)?;
+        let nlls = token_nlls(&bundle.model, reading, stream, lanes, eos, Compute::fp32())?;
         scored.figures.extend(TextScore::new(&nlls, bytes).figures(&suffix(readings, reading)));
         scored.readings.push((reading, nlls));
     }
@@ -44,19 +44,14 @@ impl Scored {
     ///
     /// # Errors
     /// When there are not as many as `documents`.
-    pub(crate) fn documents(
-        &self,
-        tokens: &[u32],
-        eos: u32,
-        documents: u64,
-    ) -> anyhow::Result<Vec<Map<String, Value>>> {
+    pub(crate) fn documents(&self, tokens: &[u32], eos: u32, documents: u64) -> anyhow::Result<Vec<Object>> {
         let ranges = ranges(tokens, eos);
         if ranges.len() as u64 != documents {
             bail!("the text has <eos> within its {documents} documents, so they cannot be told apart for --per-line");
         }
         let all: Vec<_> = self.readings.iter().map(|(reading, _)| *reading).collect();
         let document = |(index, range): (usize, &Range<usize>)| {
-            let mut object = Map::from_iter([("document".to_owned(), Value::from(index + 1))]);
+            let mut object = Object::from_iter([("document".to_owned(), Value::from(index + 1))]);
             for (reading, nlls) in &self.readings {
                 // Bits a byte would need the bytes of each document.
                 let mut figures =

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use grulm_config::differences;
+use grulm_config::{Invalid, differences};
 use grulm_corpus::{Corpus, Settings, Split};
 use grulm_kernels::Precision;
 use grulm_model::{LanguageModel, WEIGHTS_FILE};
@@ -11,19 +11,20 @@ use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
     bundle::{locate, weights_sha256},
 };
-use grulm_train::{Options, Outcome, PrecisionSetting, Start};
+use grulm_train::{Options, Outcome, PrecisionSetting, RunFolder, Start, TrainConfig};
 use tch::Device;
 
 use crate::{
     config::PretrainConfig,
     exit::{Ending, Usage},
     logging,
-    output::grouped,
+    output::{count, grouped},
     previous::Previous,
     signals::Signals,
 };
 
-/// Opens the corpus of `config`, which must be prepared with the same settings. `file` is the config's, for messages.
+/// Opens the corpus of `config`, which must be whole and prepared with the same settings. `file` is the config's, for
+/// messages.
 ///
 /// # Errors
 /// When it is not there, damaged, or prepared otherwise.
@@ -38,6 +39,7 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     let mut changed = differences(&corpus.manifest.config, &now)?;
     changed.retain(|difference| difference.key != "corpus.dir");
     if changed.is_empty() {
+        corpus.verify()?;
         return Ok(corpus);
     }
     let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
@@ -48,11 +50,12 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
 /// Turns `train.precision = "auto"` into what it means for this run. On a CPU it is measured, so what it meant when the run
 /// began is what `config.toml` says, and counts when the run goes on.
 pub(crate) fn settle_precision(config: &mut PretrainConfig, previous: Option<&Previous>, device: Device) {
+    let kernels = config.run.kernels.resolve();
     let setting = &mut config.train.precision;
     if *setting == PrecisionSetting::Auto {
         *setting = previous.map_or(*setting, |previous| previous.precision);
     }
-    *setting = match setting.resolve(device) {
+    *setting = match setting.resolve(device, kernels) {
         Precision::Fp32 => PrecisionSetting::Fp32,
         Precision::Bf16 => PrecisionSetting::Bf16,
     };
@@ -85,12 +88,12 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
     let vocab_size = i64::try_from(corpus.tokenizer.vocab_size()).context("vocabulary")?;
     let model = LanguageModel::new(&config.model, vocab_size, config.run.seed, device)?;
     let parent = config.train.init.as_deref().map(|init| start_from(&model, init, &corpus)).transpose()?;
-    let precision = config.train.precision.resolve(device);
+    let compute = config.compute(device);
     let batching = Batching {
         batch_size: config.train.batch_size,
         sequence_length: config.train.sequence_length,
         seed: config.run.seed,
-        precision,
+        compute,
     };
     let (parameters, tokens) = (model.params().count() as u64, train.stream.len());
     let provenance = Provenance {
@@ -101,13 +104,14 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
     };
     let task = LanguageModelling::new(model, corpus.tokenizer, corpus.cleaner, &train, valid, batching)?;
     tracing::info!(
-        "{} with {} threads, {} arithmetic; {} parameters; {} training tokens, {} steps an epoch",
+        "{} with {}, {} kernels, {} arithmetic; {} parameters; {} training tokens, {} an epoch",
         device_name(device),
-        config.run.threads(),
-        precision.name(),
+        count(config.run.threads() as u64, "thread"),
+        compute.kernels.name(),
+        compute.precision.name(),
         grouped(parameters),
         grouped(tokens),
-        grouped(task.steps_per_epoch(config.train.accumulate))
+        count(task.steps_per_epoch(config.train.accumulate), "step")
     );
     Ok(Ready { task, provenance })
 }
@@ -120,17 +124,29 @@ pub(crate) fn device_name(device: Device) -> String {
     }
 }
 
+/// Checks that the model is there which training starts from, if it starts from one.
+///
+/// # Errors
+/// When it is not.
+pub(crate) fn check_init(config: &TrainConfig) -> Result<(), Invalid> {
+    config.init.as_deref().map_or(Ok(()), |init| locate_init(init).map(|_| ()))
+}
+
+fn locate_init(init: &Path) -> Result<PathBuf, Invalid> {
+    locate(init).map_err(|error| Invalid::new("train.init", init, format!("a model; {error}")))
+}
+
 /// Gives `model` the weights of the bundle `init`, and returns their hash.
 fn start_from(model: &LanguageModel, init: &Path, corpus: &Corpus) -> anyhow::Result<String> {
-    let refuse = |reason: String| Usage(format!("`train.init` = {init:?}: {reason}"));
-    let folder = locate(init).map_err(|error| refuse(error.to_string()))?;
+    let refuse = |allowed: String| Invalid::new("train.init", init, allowed);
+    let folder = locate_init(init)?;
     let parent = Bundle::open(&folder, Device::Cpu).with_context(|| format!("`train.init` = {init:?}"))?;
     if parent.tokenizer.hash() != corpus.tokenizer.hash() {
         let file = folder.join("tokenizer.json");
         return Err(refuse(format!(
-            "its tokenizer (hash {}) is not that of the corpus (hash {}); set tokenizer.file = {file:?} and prepare the corpus again",
-            parent.tokenizer.hash(),
-            corpus.tokenizer.hash()
+            "a model with the tokenizer of the corpus (hash {}; its own is {}); or set tokenizer.file = {file:?} and prepare the corpus again",
+            corpus.tokenizer.hash(),
+            parent.tokenizer.hash()
         ))
         .into());
     }
@@ -140,7 +156,7 @@ fn start_from(model: &LanguageModel, init: &Path, corpus: &Corpus) -> anyhow::Re
     if own != *parent.model.config() {
         let sizes = differences(parent.model.config(), &own)?;
         let list: Vec<_> = sizes.iter().map(|d| format!("`model.{}` = {}, there {}", d.key, d.right, d.left)).collect();
-        return Err(refuse(format!("its model differs: {}", list.join(", "))).into());
+        return Err(refuse(format!("a model of the same sizes ({})", list.join(", "))).into());
     }
     if parent.cleaner.hash() != corpus.cleaner.hash() {
         tracing::warn!("the text of {} was cleaned otherwise than this corpus ([corpus.clean])", init.display());
@@ -164,19 +180,17 @@ pub(crate) enum Trained {
 /// As [`grulm_train::train`].
 pub(crate) fn train(config: &PretrainConfig, mut ready: Ready, start: Start) -> anyhow::Result<Trained> {
     let config_toml = grulm_config::to_toml(config)?;
-    logging::attach(&config.run.dir)?;
+    let folder = RunFolder::open(&config.run.dir, start, &config_toml)?;
+    logging::attach(folder.path())?;
     let signals = Signals::listen()?;
     let options = Options {
-        run_dir: &config.run.dir,
         seed: config.run.seed,
         config: &config.train,
-        config_toml: &config_toml,
-        start,
         provenance: ready.provenance,
         stop: signals.stop(),
         progress: true,
     };
-    Ok(match grulm_train::train(&mut ready.task, &options)? {
+    Ok(match grulm_train::train(&mut ready.task, &folder, &options)? {
         Outcome::Finished { best, .. } => Trained::Best(best),
         Outcome::Interrupted { signal, checkpoint } => {
             match checkpoint {

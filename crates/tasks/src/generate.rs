@@ -1,7 +1,7 @@
 //! Text generation, a token at a time.
 
 use grulm_corpus::{Special, StreamDecoder};
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{Carry, Reading, Sampling};
 use tch::{Kind, Tensor, no_grad};
 
@@ -14,7 +14,7 @@ const PROMPT_WINDOW: usize = 256;
 pub struct Generation<'a> {
     bundle: &'a Bundle,
     sampling: Sampling,
-    precision: Precision,
+    compute: Compute,
     carry: Carry,
     /// Until the text has ended.
     decoder: Option<StreamDecoder<'a>>,
@@ -37,7 +37,7 @@ impl<'a> Generation<'a> {
         prompt: &str,
         limit: usize,
         sampling: Sampling,
-        precision: Precision,
+        compute: Compute,
     ) -> Result<Self, Error> {
         sampling.validate().map_err(grulm_model::Error::from)?;
         let mut tokens = vec![bundle.tokenizer.special(Special::Eos)];
@@ -50,7 +50,7 @@ impl<'a> Generation<'a> {
         }
         let prompt = tokens.len();
         let decoder = Some(decoder);
-        Ok(Self { bundle, sampling, precision, carry, decoder, tokens, read: 0, prompt, limit, ended: false })
+        Ok(Self { bundle, sampling, compute, carry, decoder, tokens, read: 0, prompt, limit, ended: false })
     }
 
     /// Tokens generated so far, without the final `<eos>`.
@@ -72,7 +72,7 @@ impl<'a> Generation<'a> {
             let end = self.tokens.len().min(self.read + PROMPT_WINDOW);
             let window: Vec<i64> = self.tokens[self.read..end].iter().map(|&id| i64::from(id)).collect();
             let window = Tensor::from_slice(&window).view([-1, 1]).to_device(self.bundle.model.device());
-            let pass = || self.bundle.model.logits(Reading::Forward, &window, &self.carry, self.precision);
+            let pass = || self.bundle.model.logits(Reading::Forward, &window, &self.carry, self.compute);
             let (all, after) = no_grad(pass)?;
             self.carry = after;
             logits = Vec::<f32>::try_from(all.f_get(-1)?.f_view(-1)?.f_to_kind(Kind::Float)?)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{Carry, LanguageModel, Noise, Params, Reading};
 use tch::{Kind, Tensor};
 
@@ -31,8 +31,8 @@ pub struct Batching {
     pub sequence_length: usize,
     /// The run's seed.
     pub seed: u64,
-    /// The arithmetic of training passes and of validation.
-    pub precision: Precision,
+    /// How training passes and validation are computed.
+    pub compute: Compute,
 }
 
 /// A language model in training: the inference half and its data.
@@ -90,7 +90,7 @@ impl LanguageModelling {
     }
 }
 
-/// Scores `split` in every direction that `model` reads, in `precision`, as [`token_nlls`] does.
+/// Scores `split` in every direction that `model` reads, by `compute`, as [`token_nlls`] does.
 ///
 /// # Errors
 /// When libtorch refuses.
@@ -99,12 +99,12 @@ pub fn score_split(
     split: &TokenSplit,
     lanes: usize,
     eos: u32,
-    precision: Precision,
+    compute: Compute,
 ) -> Result<Scores, Error> {
     let readings = model.config().direction.readings();
     let mut scores = Scores { criterion: 0.0, figures: Vec::new() };
     for &reading in readings {
-        let nlls = token_nlls(model, reading, &split.stream, lanes, eos, precision)?;
+        let nlls = token_nlls(model, reading, &split.stream, lanes, eos, compute)?;
         let score = TextScore::new(&nlls, split.bytes);
         let suffix = if readings.len() == 1 { String::new() } else { format!("_{}", reading.name()) };
         scores.criterion += score.nll;
@@ -130,16 +130,15 @@ impl Task for LanguageModelling {
             let [inputs, targets] =
                 [&batch.inputs, &batch.targets].map(|ids| Tensor::from_slice(ids).view(shape).to_device(device));
             let noise = Noise { site: step.site().at(index as u64), rates: &self.model.config().dropout };
-            let (nll, after) = self.model.nll(
+            let (sum, after) = self.model.loss(
                 direction.reading,
                 (&inputs, &targets),
                 &direction.carry,
                 Some(&noise),
-                self.batching.precision,
+                self.batching.compute,
             )?;
             direction.carry = after.detach();
             count += batch.targets.len() as u64;
-            let sum = nll.f_sum(Kind::Float)?;
             total = Some(match total {
                 Some(total) => total + sum,
                 None => sum,
@@ -164,8 +163,8 @@ impl Task for LanguageModelling {
     }
 
     fn evaluate(&mut self) -> Result<Option<Scores>, Error> {
-        let Batching { batch_size, precision, .. } = self.batching;
-        let score = |split| score_split(&self.model, split, batch_size, self.eos, precision);
+        let Batching { batch_size, compute, .. } = self.batching;
+        let score = |split| score_split(&self.model, split, batch_size, self.eos, compute);
         self.valid.as_ref().map(score).transpose()
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```
 //! use grulm_corpus::TokenStream;
-//! use grulm_kernels::Precision;
+//! use grulm_kernels::Compute;
 //! use grulm_model::{LanguageModel, ModelConfig, Reading};
 //! use grulm_tasks::{TextScore, token_nlls};
 //! use tch::Device;
@@ -10,7 +10,7 @@
 //! let config = ModelConfig { embedding: 8, hidden: 16, ..ModelConfig::default() };
 //! let model = LanguageModel::new(&config, 100, 1, Device::Cpu)?;
 //! let text = TokenStream::from_tokens(vec![17, 42, 99, 3]); // <eos> is 3
-//! let nlls = token_nlls(&model, Reading::Forward, &text, 1, 3, Precision::Fp32)?;
+//! let nlls = token_nlls(&model, Reading::Forward, &text, 1, 3, Compute::fp32())?;
 //! let score = TextScore::new(&nlls, 13); // of 13 bytes
 //! assert_eq!(score.tokens, 4);
 //! // Of 100 words an untrained model knows next to nothing.

@@ -1,7 +1,7 @@
 //! Perplexity, counted as the literature counts it.
 
 use grulm_corpus::TokenStream;
-use grulm_kernels::{Precision, autocast};
+use grulm_kernels::{Compute, autocast};
 use grulm_model::{LanguageModel, Reading};
 use tch::{Kind, Tensor, no_grad};
 
@@ -28,7 +28,7 @@ pub fn token_nlls(
     stream: &TokenStream,
     lanes: usize,
     eos: u32,
-    precision: Precision,
+    compute: Compute,
 ) -> Result<Vec<f32>, Error> {
     let text = Text { stream, reading, eos };
     let total = stream.len();
@@ -55,10 +55,10 @@ pub fn token_nlls(
         let [inputs, targets] = [inputs, targets].map(|ids| Tensor::from_slice(&ids).view(shape).to_device(device));
         if step < 0 {
             // Only the state is wanted: the softmax is spared.
-            let read = || model.encoder().forward(reading, &inputs, &carry, None, precision);
-            carry = no_grad(|| autocast(precision, device, read)).map_err(grulm_model::Error::from)??.1;
+            let read = || model.encoder().forward(reading, &inputs, &carry, None, compute);
+            carry = no_grad(|| autocast(compute.precision, device, read)).map_err(grulm_model::Error::from)??.1;
         } else {
-            let (nll, after) = no_grad(|| model.nll(reading, (&inputs, &targets), &carry, None, precision))?;
+            let (nll, after) = model.nll(reading, (&inputs, &targets), &carry, compute)?;
             carry = after;
             let values = Vec::<f32>::try_from(nll.f_view(-1)?.f_to_kind(Kind::Float)?)?;
             let places = (step..end).flat_map(|at| (0..lanes).map(move |lane| position(lane, at)));

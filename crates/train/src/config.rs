@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use grulm_config::Invalid;
-use grulm_kernels::Precision;
+use grulm_kernels::{Kernels, Precision};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
 
@@ -222,11 +222,11 @@ pub enum PrecisionSetting {
 }
 
 impl PrecisionSetting {
-    /// What it means on `device`.
+    /// What it means on `device` with `kernels`.
     #[must_use]
-    pub fn resolve(self, device: Device) -> Precision {
+    pub fn resolve(self, device: Device, kernels: Kernels) -> Precision {
         match self {
-            Self::Auto => Precision::fastest(device),
+            Self::Auto => kernels.fastest_precision(device),
             Self::Fp32 => Precision::Fp32,
             Self::Bf16 => Precision::Bf16,
         }
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(check("steps = 7").total_steps(100), 7);
         assert_eq!(check("steps = 7\nepochs = 3").total_steps(100), 7);
         assert_eq!(check("").total_steps(100), 1000);
-        assert_eq!(check("precision = 'fp32'").precision.resolve(Device::Cpu), Precision::Fp32);
+        assert_eq!(check("precision = 'fp32'").precision.resolve(Device::Cpu, Kernels::Portable), Precision::Fp32);
     }
 
     #[test]

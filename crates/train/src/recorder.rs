@@ -171,7 +171,11 @@ fn style() -> ProgressStyle {
 }
 
 fn describe<'a>(figures: impl Iterator<Item = (&'a str, f64)>) -> String {
-    figures.map(|(name, figure)| format!(", {} {figure:.4}", name.replace('_', " "))).collect()
+    let one = |(name, figure): (&str, f64)| {
+        let digits = if figure.fract() == 0.0 { 0 } else { 4 };
+        format!(", {} {figure:.digits$}", name.replace('_', " "))
+    };
+    figures.map(one).collect()
 }
 
 /// A file of JSON lines.
@@ -248,6 +252,13 @@ mod tests {
         let fields = Fields(vec![("step", Value::Count(7)), ("evaluation", Value::Fields(nested))]);
         let text = serde_json::to_string(&fields).unwrap();
         assert_eq!(text, r#"{"step":7,"evaluation":{"z":0.30000000000000004,"a":null}}"#);
+    }
+
+    #[test]
+    fn figures_for_people() {
+        for (figure, expect) in [(4043.0, "4043"), (0.5135, "0.5135"), (3.0, "3"), (f64::INFINITY, "inf")] {
+            assert_eq!(describe([("bits_per_byte", figure)].into_iter()), format!(", bits per byte {expect}"));
+        }
     }
 
     #[test]

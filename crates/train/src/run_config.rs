@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use grulm_config::Invalid;
+use grulm_kernels::Kernels;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
 
@@ -18,13 +19,22 @@ pub struct RunConfig {
     pub device: DeviceSetting,
     /// CPU threads; 0 means every core that this process may use.
     pub threads: usize,
+    /// The implementation on a CPU: "auto" (the fastest for the processor), "portable", "libtorch".
+    pub kernels: KernelsSetting,
     /// The least important messages that are shown: "error", "warn", "info", "debug", "trace".
     pub log: LogLevel,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { dir: PathBuf::new(), seed: 0, device: DeviceSetting::Auto, threads: 0, log: LogLevel::Info }
+        Self {
+            dir: PathBuf::new(),
+            seed: 0,
+            device: DeviceSetting::Auto,
+            threads: 0,
+            kernels: KernelsSetting::Auto,
+            log: LogLevel::Info,
+        }
     }
 }
 
@@ -63,6 +73,30 @@ impl RunConfig {
 }
 
 const MOST_THREADS: usize = 4096;
+
+/// An implementation of the layers by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KernelsSetting {
+    /// The fastest for the processor.
+    Auto,
+    /// Over libtorch's products.
+    Portable,
+    /// libtorch's own layers.
+    Libtorch,
+}
+
+impl KernelsSetting {
+    /// What it means on this processor.
+    #[must_use]
+    pub fn resolve(self) -> Kernels {
+        match self {
+            Self::Auto => Kernels::best(),
+            Self::Portable => Kernels::Portable,
+            Self::Libtorch => Kernels::Libtorch,
+        }
+    }
+}
 
 /// A device by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

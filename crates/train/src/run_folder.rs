@@ -18,8 +18,6 @@ const LOCK: &str = "run.lock";
 /// Written by the binaries.
 const LOG: &str = "log.txt";
 /// Written by the binaries.
-const REPORT: &str = "report.html";
-/// Written by the binaries.
 const TEST: &str = "test.json";
 
 /// What to do about a run that the folder already holds.
@@ -27,7 +25,7 @@ const TEST: &str = "test.json";
 pub enum Start {
     /// Refuse it.
     Fresh,
-    /// Go on from its newest whole checkpoint.
+    /// Go on from its newest whole checkpoint; where there is no run, start one.
     Resume,
     /// Remove it and start at step 0.
     Overwrite,
@@ -35,17 +33,22 @@ pub enum Start {
 
 /// A run folder that this process alone writes to, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct RunFolder {
+pub struct RunFolder {
     path: PathBuf,
+    start: Start,
     _lock: File,
 }
 
 impl RunFolder {
-    /// Locks the folder and readies it for a run with this configuration.
-    pub(crate) fn open(path: &Path, start: Start, config_toml: &str) -> Result<Self, Error> {
-        check_content(path, start)?;
+    /// Locks the folder and readies it for a run with the settings `config_toml`, the text of its `config.toml`. A folder
+    /// that is refused stays as it is.
+    ///
+    /// # Errors
+    /// As [`RunFolder::check`]; when another process trains there, or a file cannot be written.
+    pub fn open(path: &Path, start: Start, config_toml: &str) -> Result<Self, Error> {
+        Self::check(path, start)?;
         fs::create_dir_all(path).map_err(Error::io(path))?;
-        let folder = Self { path: path.to_owned(), _lock: lock(path)? };
+        let folder = Self { path: path.to_owned(), start, _lock: lock(path)? };
         if start == Start::Overwrite {
             remove_run(path)?;
         }
@@ -59,37 +62,45 @@ impl RunFolder {
         Ok(folder)
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// Whether what is in the folder lets a run begin as `start` says.
+    ///
+    /// # Errors
+    /// When it holds a run that would be replaced unasked, or files that are no part of a run.
+    pub fn check(path: &Path, start: Start) -> Result<(), Error> {
+        let clashes = [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| path.join(name).exists());
+        let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
+        match start {
+            _ if clashes && !is_run => {
+                Err(Error::run_folder(path, "holds files that a run would replace, but no run; choose another run.dir"))
+            }
+            Start::Fresh if is_run => {
+                let newest = checkpoint::list(path)?.first().map(|(step, _)| format!(", at step {step}"));
+                let reason = format!(
+                    "holds a run already{}; go on with it with --resume, or remove it and start anew with --overwrite",
+                    newest.unwrap_or_default()
+                );
+                Err(Error::run_folder(path, reason))
+            }
+            Start::Overwrite => check_all_own(path),
+            Start::Fresh | Start::Resume => Ok(()),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
-}
 
-fn check_content(path: &Path, start: Start) -> Result<(), Error> {
-    let clashes = [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| path.join(name).exists());
-    let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
-    match start {
-        Start::Fresh if is_run => {
-            let newest = checkpoint::list(path)?.first().map(|(step, _)| format!(", at step {step}"));
-            let reason = format!(
-                "holds a run already{}; go on with it with --resume, or remove it and start anew with --overwrite",
-                newest.unwrap_or_default()
-            );
-            Err(Error::run_folder(path, reason))
-        }
-        Start::Resume if !is_run => {
-            Err(Error::run_folder(path, "holds no run to resume; start one without --resume, or correct run.dir"))
-        }
-        Start::Fresh | Start::Overwrite if clashes && !is_run => {
-            Err(Error::run_folder(path, "holds files that a run would replace, but no run; choose another run.dir"))
-        }
-        Start::Overwrite => check_all_own(path),
-        Start::Fresh | Start::Resume => Ok(()),
+    /// What was to be done about a run that it held.
+    pub(crate) fn start(&self) -> Start {
+        self.start
     }
 }
 
 /// Overwriting removes a run; anything else in the folder means that it may be the wrong one.
 fn check_all_own(path: &Path) -> Result<(), Error> {
-    let own = [CONFIG, METRICS, TIMING, LOG, REPORT, TEST, LOCK, BEST, LAST, FOLDER];
+    let own = [CONFIG, METRICS, TIMING, LOG, TEST, LOCK, BEST, LAST, FOLDER];
     let foreign = |folder: &Path, is_own: &dyn Fn(&str) -> bool| -> Result<(), Error> {
         if !folder.is_dir() {
             return Ok(());
@@ -112,7 +123,7 @@ fn check_all_own(path: &Path) -> Result<(), Error> {
 
 /// Removes a run's files but the lock, which is held, and the log, which the binary is writing.
 fn remove_run(path: &Path) -> Result<(), Error> {
-    for name in [BEST, LAST, TIMING, REPORT, TEST, METRICS, CONFIG] {
+    for name in [BEST, LAST, TIMING, TEST, METRICS, CONFIG] {
         let file = path.join(name);
         match fs::remove_file(&file) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&file)(e)),

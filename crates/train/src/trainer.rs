@@ -19,19 +19,13 @@ use crate::{
     update::{Updated, Updater},
 };
 
-/// Everything about a run but the task.
+/// Everything about a run but the task and the folder.
 #[derive(Debug, Clone)]
 pub struct Options<'a> {
-    /// The run folder.
-    pub run_dir: &'a Path,
     /// What all randomness derives from.
     pub seed: u64,
     /// The settings.
     pub config: &'a TrainConfig,
-    /// The text for the folder's `config.toml`: all settings, resolved.
-    pub config_toml: &'a str,
-    /// What to do about a run that the folder already holds.
-    pub start: Start,
     /// What a bundle says of its origin; the loop fills in step, tokens and scores.
     pub provenance: Provenance,
     /// Asks the loop to save and stop.
@@ -59,28 +53,28 @@ pub enum Outcome {
     },
 }
 
-/// Trains `task` as `options` say.
+/// Trains `task` in `folder` as `options` say.
 ///
 /// Every random draw and every batch is a function of the seed and the step, and everything else that the loop needs is in
 /// its checkpoints: a run that was stopped goes on with [`Start::Resume`] as if it had not been, bit for bit.
 ///
 /// # Errors
-/// When settings, the run folder or its checkpoints cannot be used, the task fails, or the loss is not finite
+/// When settings or the folder's checkpoints cannot be used, the task fails, or the loss is not finite
 /// ([`Error::Diverged`]).
-pub fn train(task: &mut dyn Task, options: &Options<'_>) -> Result<Outcome, Error> {
+pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> Result<Outcome, Error> {
     let begun = Instant::now();
     let config = options.config;
     config.validate()?;
-    let folder = RunFolder::open(options.run_dir, options.start, options.config_toml)?;
     let mut updater = Updater::new(config, task.params());
-    let resumed = if options.start == Start::Resume { resume(task, &mut updater, options)? } else { None };
+    let resumed =
+        if folder.start() == Start::Resume { resume(task, &mut updater, folder.path(), options)? } else { None };
     let mut state = match resumed {
         Some(state) => state,
-        None => TrainState::new(options.seed, total_steps(task, &folder, options, begun)?),
+        None => TrainState::new(options.seed, total_steps(task, folder, options, begun)?),
     };
     if state.finished {
         tracing::info!("this run has already finished, at step {} of {}", state.step, state.total_steps);
-        return finished(&folder, &state);
+        return finished(folder, &state);
     }
     if let (Some(signal), 0) = (options.stop.signal(), state.step) {
         return Ok(Outcome::Interrupted { signal, checkpoint: None });
@@ -104,14 +98,14 @@ pub fn train(task: &mut dyn Task, options: &Options<'_>) -> Result<Outcome, Erro
         let mut save = due(config.checkpoint_every);
 
         if log {
-            check_finite(&updater, &folder, config)?;
+            check_finite(&updater, folder, config)?;
             let loss = window.take()?;
             let grad_norm = f64::try_from(&updated.grad_norm)?;
             recorder.training(&state, &Training { loss, figures: task.figures(loss), learning_rate, grad_norm })?;
         }
         let mut scores = None;
         if evaluate {
-            check_finite(&updater, &folder, config)?;
+            check_finite(&updater, folder, config)?;
             let (evaluated, took) = recorder.aside(|| task.evaluate());
             scores = evaluated?;
             if let Some(scores) = &scores {
@@ -128,7 +122,7 @@ pub fn train(task: &mut dyn Task, options: &Options<'_>) -> Result<Outcome, Erro
 
         let signal = options.stop.signal();
         if save || state.finished || signal.is_some() {
-            check_finite(&updater, &folder, config)?;
+            check_finite(&updater, folder, config)?;
             state.window = window.read()?;
             state.metrics_bytes = recorder.sync()?;
             state.elapsed_seconds = recorder.elapsed();
@@ -143,7 +137,7 @@ pub fn train(task: &mut dyn Task, options: &Options<'_>) -> Result<Outcome, Erro
             }
         }
     }
-    finished(&folder, &state)
+    finished(folder, &state)
 }
 
 /// The number of updates of a new run.
@@ -166,9 +160,14 @@ fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, b
 }
 
 /// Loads the newest whole checkpoint; none where the run was stopped before its first.
-fn resume(task: &mut dyn Task, updater: &mut Updater, options: &Options<'_>) -> Result<Option<TrainState>, Error> {
-    let Some((checkpoint, mut state)) = checkpoint::newest_whole(options.run_dir)? else {
-        tracing::warn!("{}: no checkpoint yet; starting at step 0", options.run_dir.display());
+fn resume(
+    task: &mut dyn Task,
+    updater: &mut Updater,
+    run_dir: &Path,
+    options: &Options<'_>,
+) -> Result<Option<TrainState>, Error> {
+    let Some((checkpoint, mut state)) = checkpoint::newest_whole(run_dir)? else {
+        tracing::info!("{}: no checkpoint to go on from; starting at step 0", run_dir.display());
         return Ok(None);
     };
     if state.seed != options.seed {
@@ -193,12 +192,12 @@ fn resume(task: &mut dyn Task, updater: &mut Updater, options: &Options<'_>) -> 
         state.evaluations_since_best = 0;
     }
     if let Some(best) = &state.best
-        && !options.run_dir.join(checkpoint::FOLDER).join(checkpoint::name(best.step)).is_dir()
+        && !run_dir.join(checkpoint::FOLDER).join(checkpoint::name(best.step)).is_dir()
     {
         tracing::warn!("the best checkpoint, of step {}, is gone; the next evaluation is the best so far", best.step);
         state.best = None;
     }
-    checkpoint::point(options.run_dir, &state)?;
+    checkpoint::point(run_dir, &state)?;
     tracing::info!("resuming from {}", checkpoint.display());
     Ok(Some(state))
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use grulm_config::{Error, load};
+use grulm_config::{Error, Invalid, load, locate};
 
 use crate::sample::{Config, Direction, Schedule, Task, parse};
 
@@ -293,4 +293,21 @@ fn files() {
     assert_eq!(message(&marked), format!("{}:3: `run.x` = 1: no such key; allowed: dir, seed", marked.display()));
     let good = write("good.toml", "\u{feff}[run]\r\nseed = 5\r\n".as_bytes());
     assert_eq!(load::<Config>(&good, &["run.dir=x".into()]).expect("a config").run.seed, 5);
+}
+
+#[test]
+fn what_turns_out_later_is_placed_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a.toml");
+    std::fs::write(&path, "[run]\nseed = 5\n").expect("a file");
+    let check = |sets: &[&str], key: &str, place: &str| {
+        let sets: Vec<_> = sets.iter().map(|&set| set.to_owned()).collect();
+        let error = locate(&path, &sets, &Invalid::new(key, 5, "less"));
+        assert_eq!(error.to_string(), format!("{}{place}: `{key}` = 5: allowed: less", path.display()));
+    };
+    check(&[], "run.seed", ":2");
+    check(&["run.seed=5"], "run.seed", ", --set run.seed=5");
+    check(&[], "train.batch_size", " (a default, not set there)");
+    std::fs::remove_file(&path).expect("a file");
+    check(&[], "run.seed", "");
 }

@@ -41,7 +41,8 @@ pub struct Prepared {
 /// Prepares a corpus: reads, cleans, filters and splits the text, removes duplicates, trains the tokenizer, and writes token shards.
 ///
 /// The folder `corpus.dir` is built beside its place and renamed when it is complete; a corpus that is there is replaced then and not
-/// before. Where the folder already holds what these settings and inputs give, nothing is done. One preparation a folder at a time.
+/// before. Where the folder already holds what these settings and inputs give, nothing is done, but that the manifest names the inputs as
+/// they are called now. One preparation a folder at a time.
 ///
 /// `threads` is the number of worker threads, 0 for one a core. `progress` shows bytes read, then documents encoded.
 ///
@@ -58,8 +59,9 @@ pub fn prepare(
     let staging = Staging::begin(&corpus.dir)?;
     phase(progress, "comparing with what is there", plan.inputs.len() as u64);
     let fingerprint = plan.fingerprint()?;
-    if let Some(corpus) = up_to_date(&corpus.dir, &fingerprint) {
+    if let Some(mut corpus) = up_to_date(&corpus.dir, &fingerprint) {
         tracing::info!("{} is up to date", corpus.dir.display());
+        rename_inputs(&mut corpus.manifest, plan.settings(), staging)?;
         return Ok(Prepared { corpus, skipped: true });
     }
     staging.create()?;
@@ -73,8 +75,15 @@ pub fn prepare(
 /// # Errors
 /// A setting that cannot be used, or a file that cannot be read.
 pub fn is_prepared(corpus: &CorpusConfig, tokenizer: &TokenizerConfig, threads: usize) -> Result<bool, Error> {
-    let fingerprint = Plan::new(corpus, tokenizer, threads)?.fingerprint()?;
-    Ok(up_to_date(&corpus.dir, &fingerprint).is_some())
+    Ok(up_to_date(&corpus.dir, &fingerprint(corpus, tokenizer, threads)?).is_some())
+}
+
+/// The fingerprint ([`Manifest::fingerprint`]) of the corpus that [`prepare`] would make.
+///
+/// # Errors
+/// As [`is_prepared`].
+pub fn fingerprint(corpus: &CorpusConfig, tokenizer: &TokenizerConfig, threads: usize) -> Result<String, Error> {
+    Plan::new(corpus, tokenizer, threads)?.fingerprint()
 }
 
 fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
@@ -82,12 +91,28 @@ fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
     if !path.exists() {
         return None;
     }
-    let opened = Manifest::open(&path)
-        .and_then(|manifest| if manifest.fingerprint == fingerprint { Corpus::open(dir).map(Some) } else { Ok(None) });
-    opened.unwrap_or_else(|error| {
+    let open = || {
+        if Manifest::open(&path)?.fingerprint != fingerprint {
+            return Ok(None);
+        }
+        let corpus = Corpus::open(dir)?;
+        corpus.verify().map(|()| Some(corpus))
+    };
+    open().unwrap_or_else(|error: Error| {
         tracing::warn!("the corpus that is there cannot be used and will be replaced: {error}");
         None
     })
+}
+
+/// Names the inputs of a corpus as `settings` do: where the fingerprint is the same, settings differ in names alone.
+fn rename_inputs(manifest: &mut Manifest, settings: Settings, staging: Staging) -> Result<(), Error> {
+    if manifest.config == settings {
+        return Ok(());
+    }
+    manifest.config = settings;
+    staging.create()?;
+    manifest.save(&staging.path().join(MANIFEST))?;
+    staging.replace(MANIFEST)
 }
 
 /// Fills the folder under construction, the manifest last.
@@ -125,7 +150,7 @@ fn build(plan: &Plan<'_>, staging: &Staging, fingerprint: String, progress: &Pro
         removed_lines: gathered.removed_lines,
         duplicates: removal.counts(),
         replaced_characters: gathered.replaced,
-        config: Settings { corpus: plan.corpus.clone(), tokenizer: plan.tokenizer.clone() },
+        config: plan.settings(),
     };
     manifest.save(&dir.join(MANIFEST))
 }

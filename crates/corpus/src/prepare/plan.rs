@@ -14,7 +14,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::digest::sha256;
 use crate::{
-    Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Split, TokenizerConfig, inputs, manifest,
+    Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Settings, Split, TokenizerConfig, inputs,
+    manifest,
 };
 
 /// The settings of a preparation.
@@ -42,6 +43,9 @@ impl<'a> Plan<'a> {
     pub(super) fn new(corpus: &'a CorpusConfig, tokenizer: &'a TokenizerConfig, threads: usize) -> Result<Self, Error> {
         corpus.validate()?;
         tokenizer.validate()?;
+        if let Some(file) = &tokenizer.file {
+            Invalid::check("tokenizer.file", file, file.is_file(), "a tokenizer.json that exists")?;
+        }
         let valid = inputs_of("corpus.valid", &corpus.valid)?;
         let test = inputs_of("corpus.test", &corpus.test)?;
         let train = train_inputs(corpus, valid.iter().chain(&test))?;
@@ -80,6 +84,11 @@ impl<'a> Plan<'a> {
     /// Whether duplicate removal looks at the documents of a file: at those of one that is taken as it is only for train's sake.
     pub(super) fn is_compared(&self, input: usize) -> bool {
         self.given(input).is_none() || self.corpus.dedup.held_out
+    }
+
+    /// The settings, as the manifest keeps them.
+    pub(super) fn settings(&self) -> Settings {
+        Settings { corpus: self.corpus.clone(), tokenizer: self.tokenizer.clone() }
     }
 
     /// Bytes of all files on disk.

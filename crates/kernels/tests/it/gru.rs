@@ -1,4 +1,4 @@
-use grulm_kernels::{GruWeights, Precision, autocast, gru};
+use grulm_kernels::{Compute, GruWeights, Kernels, Precision, autocast, gru};
 use proptest::prelude::*;
 use tch::{
     Device::Cpu,
@@ -91,9 +91,9 @@ impl Case {
         [Some(y.detach().to_kind(Double)), Some(last.detach().to_kind(Double))].into_iter().chain(grads).collect()
     }
 
-    fn fused(&self, precision: Precision) -> Vec<Option<Tensor>> {
+    fn fused(&self, compute: Compute) -> Vec<Option<Tensor>> {
         self.run(Float, |[x, h, weight_ih, weight_hh, bias_ih, bias_hh]| {
-            gru(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, precision).unwrap()
+            gru(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, compute).unwrap()
         })
     }
 
@@ -122,6 +122,16 @@ fn plain([x, h0, w_ih, w_hh, b_ih, b_hh]: &[Tensor; 6]) -> (Tensor, Tensor) {
         outputs.push(h.shallow_clone());
     }
     (Tensor::stack(&outputs, 0), h)
+}
+
+/// The implementations that have a backward pass of their own, in this arithmetic.
+fn own(precision: Precision) -> impl Iterator<Item = Compute> {
+    let all = if Kernels::best() == Kernels::Portable {
+        vec![Kernels::Portable]
+    } else {
+        vec![Kernels::best(), Kernels::Portable]
+    };
+    all.into_iter().map(move |kernels| Compute { precision, kernels })
 }
 
 fn norm(tensor: &Tensor) -> f64 {
@@ -156,24 +166,33 @@ proptest! {
 
     #[test]
     fn fp32_agrees_with_double_precision(case in cases()) {
-        for (name, error) in NAMES.into_iter().zip(errors(&case.fused(Precision::Fp32), &case.exact())) {
-            prop_assert!(error <= 1e-5, "{name}: {error}");
+        let exact = case.exact();
+        for compute in own(Precision::Fp32) {
+            for (name, error) in NAMES.into_iter().zip(errors(&case.fused(compute), &exact)) {
+                prop_assert!(error <= 1e-5, "{compute:?}: {name}: {error}");
+            }
         }
     }
 
     #[test]
     fn fp32_agrees_with_libtorch(case in cases()) {
         let case = Case { strided: false, ..case };
-        for (name, error) in NAMES.into_iter().zip(errors(&case.fused(Precision::Fp32), &case.libtorch(Float))) {
-            prop_assert!(error <= 2e-5, "{name}: {error}");
+        let libtorch = case.libtorch(Float);
+        for compute in own(Precision::Fp32) {
+            for (name, error) in NAMES.into_iter().zip(errors(&case.fused(compute), &libtorch)) {
+                prop_assert!(error <= 2e-5, "{compute:?}: {name}: {error}");
+            }
         }
     }
 
     /// One rounding to 8 bits is off by 2^-9 at most; products and sums of such numbers by a few times that.
     #[test]
     fn bf16_stays_near_double_precision(case in cases()) {
-        for (name, error) in NAMES.into_iter().zip(errors(&case.fused(Precision::Bf16), &case.exact())) {
-            prop_assert!(error <= 0.05, "{name}: {error}");
+        let exact = case.exact();
+        for compute in own(Precision::Bf16) {
+            for (name, error) in NAMES.into_iter().zip(errors(&case.fused(compute), &exact)) {
+                prop_assert!(error <= 0.05, "{compute:?}: {name}: {error}");
+            }
         }
     }
 }
@@ -191,11 +210,13 @@ fn bf16_is_about_as_near_as_autocast() {
     for (time, batch, input, hidden) in [(12, 4, 33, 64), (35, 8, 50, 48)] {
         let case = Case { time, batch, input, hidden, loss: Loss::Outputs, strided: false, grads: (true, true) };
         let exact = case.exact();
-        let ours = errors(&case.fused(Precision::Bf16), &exact);
-        let autocast = autocast(Precision::Bf16, Cpu, || case.libtorch(Float)).unwrap();
-        for (name, (ours, theirs)) in NAMES.into_iter().zip(ours.into_iter().zip(errors(&autocast, &exact))) {
-            assert!(theirs > 1e-4, "autocast was on: {name}: {theirs}");
-            assert!(ours <= 3.0 * theirs && ours > 1e-5, "{name}: {ours}, autocast {theirs}");
+        let autocast = errors(&autocast(Precision::Bf16, Cpu, || case.libtorch(Float)).unwrap(), &exact);
+        for compute in own(Precision::Bf16) {
+            let ours = errors(&case.fused(compute), &exact);
+            for (name, (ours, theirs)) in NAMES.into_iter().zip(ours.into_iter().zip(autocast.clone())) {
+                assert!(theirs > 1e-4, "autocast was on: {name}: {theirs}");
+                assert!(ours <= 3.0 * theirs && ours > 1e-5, "{compute:?}: {name}: {ours}, autocast {theirs}");
+            }
         }
     }
 }
@@ -204,11 +225,11 @@ fn bf16_is_about_as_near_as_autocast() {
 fn gradients_do_not_depend_on_autocast_nor_on_the_thread() {
     let case = Case { time: 6, batch: 2, input: 5, hidden: 7, loss: Loss::Both, strided: false, grads: (true, true) };
     let same = |found: Vec<Option<Tensor>>| {
-        assert_eq!(errors(&found, &case.fused(Precision::Fp32)), [0.0; 8]);
+        assert_eq!(errors(&found, &case.fused(Compute::fp32())), [0.0; 8]);
     };
-    same(autocast(Precision::Bf16, Cpu, || case.fused(Precision::Fp32)).unwrap());
+    same(autocast(Precision::Bf16, Cpu, || case.fused(Compute::fp32())).unwrap());
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| case.fused(Precision::Fp32))).collect();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| case.fused(Compute::fp32()))).collect();
         threads.into_iter().for_each(|thread| same(thread.join().unwrap()));
     });
 }
@@ -221,8 +242,9 @@ fn misuse_is_an_error() {
     };
     let run = |operands: &[Tensor; 6]| {
         let [x, h, weight_ih, weight_hh, bias_ih, bias_hh] = operands;
-        let all = [Precision::Fp32, Precision::Bf16];
-        all.map(|precision| gru(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, precision).map(drop))
+        let all = own(Precision::Fp32).chain(own(Precision::Bf16));
+        all.map(|compute| gru(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, compute).map(drop))
+            .collect::<Vec<_>>()
     };
     assert!(run(&base()).iter().all(Result::is_ok));
     let zeros = |shape: &[i64]| Tensor::zeros(shape, (Float, Cpu));
@@ -269,12 +291,12 @@ fn what_changed_since_the_forward_pass_is_an_error_of_the_backward_pass() {
     let case = Case { time: 3, batch: 2, input: 4, hidden: 5, loss: Loss::Both, strided: false, grads: (true, true) };
     let [x, h, w @ ..] = case.operands().map(|tensor| tensor.to_kind(Float).set_requires_grad(true));
     let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
-    let (y, _) = gru(&x, &h, &weights, Precision::Fp32).unwrap();
+    let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
     let sum = y.sum(Float);
     let _ = tch::no_grad(|| w[1].shallow_clone().zero_());
     assert!(sum.f_backward().unwrap_err().to_string().contains("inplace"));
     // And nothing is left broken behind.
-    let (y, _) = gru(&x, &h, &weights, Precision::Fp32).unwrap();
+    let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
     y.sum(Float).f_backward().unwrap();
     assert!(w[1].grad().defined());
 }
@@ -284,7 +306,7 @@ fn a_second_derivative_is_an_error_not_a_wrong_number() {
     let case = Case { time: 3, batch: 2, input: 4, hidden: 5, loss: Loss::Both, strided: false, grads: (true, true) };
     let [x, h, w @ ..] = case.operands().map(|tensor| tensor.to_kind(Float).set_requires_grad(true));
     let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
-    let (y, _) = gru(&x, &h, &weights, Precision::Fp32).unwrap();
+    let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
     let first = Tensor::f_run_backward(&[y.square().sum(Float)], &[&x], true, true);
     assert!(first.and_then(|grads| grads[0].square().sum(Float).f_backward()).is_err());
 }

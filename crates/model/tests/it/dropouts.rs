@@ -1,4 +1,4 @@
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{DropoutConfig, LanguageModel, ModelConfig, Noise, Reading, Site};
 use tch::{
     Device::Cpu,
@@ -24,7 +24,7 @@ fn encode(model: &LanguageModel, tokens: &Tensor, site: u64, rates: Option<&Drop
     let batch = tokens.size()[1];
     let carry = model.encoder().zero_carry(Reading::Forward, batch, Cpu).unwrap();
     let noise = rates.map(|rates| Noise { site: Site::new(site), rates });
-    let pass = || model.encoder().forward(Reading::Forward, tokens, &carry, noise.as_ref(), Precision::Fp32);
+    let pass = || model.encoder().forward(Reading::Forward, tokens, &carry, noise.as_ref(), Compute::fp32());
     no_grad(pass).unwrap().0
 }
 
@@ -59,18 +59,18 @@ fn noise_is_a_function_of_its_site() {
     }
 }
 
-/// The negative log likelihoods tell output masks apart, which the encoder does not draw.
+/// The loss tells output masks apart, which the encoder does not draw.
 #[test]
 fn output_dropout_acts_in_training_alone() {
     let model = model();
     let carry = model.encoder().zero_carry(Reading::Forward, 4, Cpu).unwrap();
-    let nll = |noise: Option<&Noise<'_>>| {
-        no_grad(|| model.nll(Reading::Forward, (&tokens(), &tokens()), &carry, noise, Precision::Fp32)).unwrap().0
+    let loss = |noise: Option<&Noise<'_>>| {
+        model.loss(Reading::Forward, (&tokens(), &tokens()), &carry, noise, Compute::fp32()).unwrap().0
     };
     let rates = rates(|r| r.output = 0.5);
-    let noisy = |site| nll(Some(&Noise { site: Site::new(site), rates: &rates }));
+    let noisy = |site| loss(Some(&Noise { site: Site::new(site), rates: &rates }));
     assert!(noisy(1).equal(&noisy(1)));
-    assert!(!noisy(1).equal(&noisy(2)) && !noisy(1).equal(&nll(None)));
+    assert!(!noisy(1).equal(&noisy(2)) && !noisy(1).equal(&loss(None)));
 }
 
 /// With identity-like GRU layers out of reach, the gradient of the embedding shows which units of the input came through.
@@ -78,7 +78,7 @@ fn input_gradient(rates: &DropoutConfig, tokens: &Tensor) -> Tensor {
     let model = model();
     let carry = model.encoder().zero_carry(Reading::Forward, tokens.size()[1], Cpu).unwrap();
     let noise = Noise { site: Site::new(5), rates };
-    let (y, _) = model.encoder().forward(Reading::Forward, tokens, &carry, Some(&noise), Precision::Fp32).unwrap();
+    let (y, _) = model.encoder().forward(Reading::Forward, tokens, &carry, Some(&noise), Compute::fp32()).unwrap();
     y.square().sum(Float).backward();
     model.encoder().embedding().grad()
 }
@@ -114,14 +114,14 @@ fn weight_dropout_is_the_same_over_the_whole_sequence() {
     let carry = model.encoder().zero_carry(Reading::Forward, 4, Cpu).unwrap();
     let noise = Noise { site: Site::new(5), rates: &rates };
     let pass = |tokens: &Tensor, carry| {
-        no_grad(|| model.encoder().forward(Reading::Forward, tokens, carry, Some(&noise), Precision::Fp32)).unwrap()
+        no_grad(|| model.encoder().forward(Reading::Forward, tokens, carry, Some(&noise), Compute::fp32())).unwrap()
     };
     let (whole, _) = pass(&tokens(), &carry);
     let (first, middle) = pass(&tokens().narrow(0, 0, 2), &carry);
     let (second, _) = pass(&tokens().narrow(0, 2, 4), &middle);
     assert!(Tensor::cat(&[first, second], 0).allclose(&whole, 1e-6, 1e-6, false));
     // A dropped weight has no gradient: the recurrent matrix of each layer shows the mask.
-    let (y, _) = model.encoder().forward(Reading::Forward, &tokens(), &carry, Some(&noise), Precision::Fp32).unwrap();
+    let (y, _) = model.encoder().forward(Reading::Forward, &tokens(), &carry, Some(&noise), Compute::fp32()).unwrap();
     y.square().sum(Float).backward();
     for param in model.params().iter().filter(|param| param.name.contains("rnns")) {
         let zeros = param.tensor.grad().eq(0.0).to_kind(Float).mean(Float).double_value(&[]);

@@ -44,7 +44,7 @@
 //! logits([5, 5], tied=True, projection=True, stacks=2, stack=1)   # backward with a projection of its own
 //! ```
 
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{Direction, LanguageModel, ModelConfig, Reading};
 use tch::{
     Device::Cpu,
@@ -74,7 +74,7 @@ fn check(config: &ModelConfig, reading: Reading, last: [f64; 7], sum: f64) {
     let model = model(config);
     let tokens = (Tensor::arange(8, (Int64, Cpu)) * 3).remainder(VOCABULARY).view([4, 2]);
     let carry = model.encoder().zero_carry(reading, 2, Cpu).unwrap();
-    let (logits, _) = no_grad(|| model.logits(reading, &tokens, &carry, Precision::Fp32)).unwrap();
+    let (logits, _) = no_grad(|| model.logits(reading, &tokens, &carry, Compute::fp32())).unwrap();
     let found = Vec::<f64>::try_from(logits.get(3).get(1).to_kind(Double)).unwrap();
     for (found, expect) in found.iter().zip(last) {
         assert!((found - expect).abs() < 1e-5, "{config:?}: {found}, PyTorch {expect}");
@@ -125,7 +125,7 @@ fn windows_with_a_carry_are_one_long_pass() {
     let tokens = (Tensor::arange(20, (Int64, Cpu)) * 3).remainder(VOCABULARY).view([10, 2]);
     let zero = || model.encoder().zero_carry(Reading::Forward, 2, Cpu).unwrap();
     let pass =
-        |tokens: &Tensor, carry| no_grad(|| model.logits(Reading::Forward, tokens, &carry, Precision::Fp32)).unwrap();
+        |tokens: &Tensor, carry| no_grad(|| model.logits(Reading::Forward, tokens, &carry, Compute::fp32())).unwrap();
     let (whole, _) = pass(&tokens, zero());
     let (first, carry) = pass(&tokens.narrow(0, 0, 3), zero());
     let (second, _) = pass(&tokens.narrow(0, 3, 7), carry);
@@ -137,7 +137,7 @@ fn misuse_is_an_error() {
     let model = model(&config(true, false, Direction::Forward));
     let carry = |batch| model.encoder().zero_carry(Reading::Forward, batch, Cpu).unwrap();
     let tokens = Tensor::zeros([4, 2], (Int64, Cpu));
-    let logits = |tokens: &Tensor, carry| model.logits(Reading::Forward, tokens, &carry, Precision::Fp32).map(drop);
+    let logits = |tokens: &Tensor, carry| model.logits(Reading::Forward, tokens, &carry, Compute::fp32()).map(drop);
     assert!(logits(&tokens, carry(2)).is_ok());
     assert!(logits(&tokens.transpose(0, 1), carry(4)).is_ok(), "strides are no matter");
     assert!(logits(&tokens, carry(3)).is_err());
@@ -146,8 +146,7 @@ fn misuse_is_an_error() {
     for wrong in [&tokens + VOCABULARY, &tokens - 1, tokens.to_kind(Double), tokens.view(-1), tokens.narrow(0, 0, 0)] {
         assert!(logits(&wrong, carry(2)).is_err(), "{wrong:?}");
     }
-    let nll =
-        |targets: &Tensor| model.nll(Reading::Forward, (&tokens, targets), &carry(2), None, Precision::Fp32).map(drop);
+    let nll = |targets: &Tensor| model.nll(Reading::Forward, (&tokens, targets), &carry(2), Compute::fp32()).map(drop);
     assert!(nll(&tokens).is_ok() && nll(&tokens.narrow(0, 0, 3)).is_err() && nll(&(&tokens + VOCABULARY)).is_err());
     let message = model.encoder().zero_carry(Reading::Backward, 1, Cpu).unwrap_err().to_string();
     assert!(message.contains("no backward half"), "{message}");

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use grulm_corpus::{Special, TokenStream, tokenize_files};
 use grulm_train::LogLevel;
-use serde_json::{Map, Value};
 
 use crate::{
     cli::EvaluateArgs,
@@ -12,7 +11,8 @@ use crate::{
     exit::{Ending, GateHolds, Usage},
     files,
     gate::Gate,
-    logging, output,
+    logging,
+    output::{self, Object},
     score::score,
 };
 
@@ -20,7 +20,7 @@ use crate::{
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
     let bundle = compute::open_model(&args.model)?;
-    let text = tokenize_files(&args.text, &bundle.cleaner, &bundle.tokenizer)?;
+    let text = tokenize_files("--text", &args.text, &bundle.cleaner, &bundle.tokenizer)?;
     if text.tokens.is_empty() {
         return Err(Usage(format!("--text {}: no text is left to score", args.text.join(" "))).into());
     }
@@ -43,12 +43,14 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         let eos = bundle.tokenizer.special(Special::Eos);
         write_lines(path, &scored.documents(&text.tokens, eos, text.documents)?)?;
     }
-    if args.json {
-        output::write_json(&output::figures_to_json(&figures))?;
+    let written = if args.json {
+        output::write_json(&output::figures_to_json(&figures))
     } else {
-        output::write(&output::table(&output::figure_rows(&figures)))?;
-    }
+        output::write(&output::table(&output::figure_rows(&figures)))
+    };
+    // First: a gate that holds is the exit status even where nobody reads the figures.
     check_gates(&args.fail_if, &figures)?;
+    written?;
     Ok(Ending::Done)
 }
 
@@ -71,7 +73,7 @@ fn check_gates(gates: &[Gate], figures: &[(String, f64)]) -> Result<(), GateHold
     if held.is_empty() { Ok(()) } else { Err(GateHolds(held.join("; "))) }
 }
 
-fn write_lines(path: &Path, lines: &[Map<String, Value>]) -> anyhow::Result<()> {
+fn write_lines(path: &Path, lines: &[Object]) -> anyhow::Result<()> {
     let mut text = Vec::new();
     for line in lines {
         serde_json::to_writer(&mut text, line)?;

@@ -11,8 +11,9 @@ pub(crate) fn find_lr(args: &FindLrArgs) -> anyhow::Result<Ending> {
     let file = &args.config.config;
     let config = config::load(file, &args.config.set)?;
     logging::init(config.run.log);
-    let corpus = training::open_corpus(&config, file)?;
+    training::check_init(&config.train)?;
     let device = compute::set_up(&config.run)?;
+    let corpus = training::open_corpus(&config, file)?;
     let mut ready = training::assemble(&config, corpus, device)?;
     let signals = Signals::listen()?;
     let range = LrRange::default();

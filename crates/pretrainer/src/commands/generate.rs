@@ -1,6 +1,6 @@
 //! `pretrainer generate`.
 
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::Sampling;
 use grulm_tasks::Generation;
 use grulm_train::LogLevel;
@@ -34,7 +34,7 @@ pub(crate) fn generate(args: &GenerateArgs) -> anyhow::Result<Ending> {
         invalid
     })?;
     let bundle = compute::open_model(&args.model)?;
-    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, Precision::Fp32)?;
+    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, Compute::fp32())?;
     if args.json {
         let text = generation.by_ref().collect::<Result<String, _>>()?;
         let (tokens, ended) = (generation.generated(), generation.ended());

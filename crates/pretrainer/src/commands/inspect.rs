@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
-use grulm_kernels::Precision;
+use grulm_kernels::Kernels;
 use grulm_model::{LanguageModel, ModelConfig};
 use grulm_tasks::{Provenance, bundle::locate};
 use grulm_train::LogLevel;
@@ -55,7 +55,8 @@ struct Compute {
     device: String,
     /// The arithmetic of training where `train.precision` is "auto"; scoring and generation compute in fp32.
     precision: &'static str,
-    recurrence: &'static str,
+    /// The implementation where `run.kernels` is "auto".
+    kernels: &'static str,
 }
 
 /// Says what a model is.
@@ -78,8 +79,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
         files: sizes(&folder)?,
         compute: Compute {
             device: device_name(device),
-            precision: Precision::fastest(device).name(),
-            recurrence: if device.is_cuda() { "cuDNN" } else { "grulm's kernel over libtorch" },
+            precision: Kernels::best().fastest_precision(device).name(),
+            kernels: if device.is_cuda() { "cuDNN" } else { Kernels::best().name() },
         },
     };
     if args.json {
@@ -122,7 +123,15 @@ fn describe(inspection: &Inspection) -> anyhow::Result<String> {
     let mut rows = vec![
         row("model", inspection.folder.clone()),
         row("direction", serde_json::to_value(model.direction)?.as_str().unwrap_or_default().to_owned()),
-        row("sizes", format!("embedding {}, hidden {}, {} layers", model.embedding, model.hidden, model.layers)),
+        row(
+            "sizes",
+            format!(
+                "embedding {}, hidden {}, {}",
+                model.embedding,
+                model.hidden,
+                output::count(model.layers as u64, "layer")
+            ),
+        ),
         row("softmax", if model.tie_weights { "tied to the embedding" } else { "weights of its own" }.to_owned()),
         row("parameters", output::grouped(inspection.parameters)),
     ];
@@ -133,10 +142,11 @@ fn describe(inspection: &Inspection) -> anyhow::Result<String> {
         "tokenizer",
         format!("{}, {} entries", inspection.tokenizer.kind, output::grouped(inspection.vocab_size.unsigned_abs())),
     ));
+    rows.push(row("documents", documents(&inspection.cleaning)));
     rows.push(row("cleaning", cleaning(&inspection.cleaning)));
     rows.push(row(
         "trained",
-        format!("{} steps, {} tokens", output::grouped(provenance.step), output::grouped(provenance.tokens)),
+        format!("{}, {}", output::count(provenance.step, "step"), output::count(provenance.tokens, "token")),
     ));
     let scores: Vec<_> = provenance.scores.iter().map(|(name, value)| (name.clone(), *value)).collect();
     rows.extend(output::figure_rows(&scores).into_iter().map(|(name, value)| (format!("  validation {name}"), value)));
@@ -146,14 +156,24 @@ fn describe(inspection: &Inspection) -> anyhow::Result<String> {
     rows.push(row("on disk", output::bytes(inspection.files.values().sum())));
     rows.push(row(
         "computes here",
-        format!("{}, training in {}, {}", compute.device, compute.precision, compute.recurrence),
+        format!("{}, training in {}, {} kernels", compute.device, compute.precision, compute.kernels),
     ));
     Ok(output::table(&rows))
+}
+
+/// What `cleaning.json` says of reading: it changes no text.
+const READING: [&str; 3] = ["unit", "text_field", "encoding"];
+
+/// How `cleaning.json` says that text is read.
+fn documents(recipe: &Value) -> String {
+    let said = |key: &&str| Some(format!("{} {}", key.replace('_', " "), recipe.get(key)?.as_str()?));
+    READING.iter().filter_map(said).collect::<Vec<_>>().join(", ")
 }
 
 /// The switches of `cleaning.json` that are on.
 fn cleaning(recipe: &Value) -> String {
     let on = |(key, value): (&String, &Value)| match value {
+        _ if READING.contains(&key.as_str()) => None,
         Value::Bool(true) => Some(key.clone()),
         Value::String(text) if !matches!(text.as_str(), "keep" | "none") => Some(format!("{key} {text}")),
         Value::Array(words) if !words.is_empty() => Some(format!("{} {key}", words.len())),
@@ -161,4 +181,31 @@ fn cleaning(recipe: &Value) -> String {
     };
     let switches: Vec<_> = recipe.as_object().into_iter().flatten().filter_map(on).collect();
     if switches.is_empty() { "none".to_owned() } else { switches.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_and_cleaning_are_told_apart() {
+        let check = |changes: Value, expect_documents: &str, expect_cleaning: &str| {
+            let mut recipe = serde_json::json!({
+                "version": 1, "unit": "line", "text_field": "text", "encoding": "utf-8", "unicode": "none",
+                "strip_html": false, "urls": "keep", "stop_words": []
+            });
+            for (key, value) in changes.as_object().unwrap() {
+                recipe[key] = value.clone();
+            }
+            assert_eq!((documents(&recipe).as_str(), cleaning(&recipe).as_str()), (expect_documents, expect_cleaning));
+        };
+        let plain = "unit line, text field text, encoding utf-8";
+        check(serde_json::json!({}), plain, "none");
+        check(serde_json::json!({"strip_html": true, "urls": "word"}), plain, "strip_html, urls word");
+        check(
+            serde_json::json!({"unit": "file", "encoding": "auto", "stop_words": ["a", "the"]}),
+            "unit file, text field text, encoding auto",
+            "2 stop_words",
+        );
+    }
 }

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use grulm_corpus::{Corpus, Manifest, Split};
+use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
 use grulm_tasks::{Bundle, bundle::weights_sha256};
-use grulm_train::{Start, best_checkpoint};
+use grulm_train::best_checkpoint;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tch::Device;
 
 use crate::{
@@ -20,7 +20,8 @@ use crate::{
     config::{self, PretrainConfig},
     estimate,
     exit::Ending,
-    files, logging, output,
+    files, logging,
+    output::{self, Object},
     previous::Previous,
     score::score,
     training::{self, Trained},
@@ -28,24 +29,25 @@ use crate::{
 
 /// Prepares, trains, scores the test split, and prints a table. What is up to date is not done again.
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
-    let file = &args.config.config;
-    let mut config = config::load(file, &args.config.set)?;
+    let mut config = config::load(&args.config.config, &args.config.set)?;
     logging::init(config.run.log);
     let start = start(args);
     let previous = Previous::find(&config, start)?;
-    let done = start == Start::Fresh && previous.as_ref().is_some_and(|run| run.finished && run.is_same());
+    let done = previous.as_ref().is_some_and(|run| run.finished && run.is_same());
     if !done {
-        check_previous(previous.as_ref(), start)?;
+        check_previous(previous.as_ref(), &config, start)?;
+        training::check_init(&config.train)?;
     }
     let device = compute::set_up(&config.run)?;
     training::settle_precision(&mut config, previous.as_ref(), device);
-    if args.dry_run {
-        return dry_run(&config, file, device, done);
-    }
-    let corpus = prepare_corpus(&config, file)?.corpus;
     if let Some(previous) = &previous {
-        previous.check_corpus(&corpus.manifest.fingerprint, &corpus.dir)?;
+        // Before the corpus that the run learned from would be replaced.
+        previous.check_corpus(&fingerprint(&config.corpus, &config.tokenizer, config.run.threads)?)?;
     }
+    if args.dry_run {
+        return dry_run(&config, device, done);
+    }
+    let corpus = prepare_corpus(&config)?.corpus;
     let best = if done {
         tracing::info!(
             "{} is up to date: its run has finished with the same settings and corpus",
@@ -65,8 +67,8 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     Ok(Ending::Done)
 }
 
-fn dry_run(config: &PretrainConfig, file: &Path, device: Device, done: bool) -> anyhow::Result<Ending> {
-    estimate::preparation(config, file)?;
+fn dry_run(config: &PretrainConfig, device: Device, done: bool) -> anyhow::Result<Ending> {
+    estimate::preparation(config)?;
     if done {
         output::write(&format!("{} holds this run, finished; it is not done again\n", config.run.dir.display()))?;
         return Ok(Ending::Done);
@@ -85,7 +87,7 @@ struct TestScores {
     /// Fingerprint of the corpus.
     corpus: String,
     /// Named figures, as `evaluate --json` has them.
-    scores: Map<String, Value>,
+    scores: Object,
 }
 
 /// Scores the test split, unless the run folder tells how this checkpoint did on it. None where there is no test text.
@@ -122,7 +124,7 @@ fn summary(manifest: &Manifest, bundle: &Bundle, test: Option<&TestScores>, best
         [_] => vec![String::new()],
         readings => readings.iter().map(|reading| format!("_{}", reading.name())).collect(),
     };
-    let figure = |scores: Option<&Map<String, Value>>, name: &str, digits: usize| {
+    let figure = |scores: Option<&Object>, name: &str, digits: usize| {
         let value = |suffix: &String| scores?.get(&format!("{name}{suffix}")).and_then(Value::as_f64);
         let text = |suffix| value(suffix).map_or_else(|| "-".to_owned(), |value| format!("{value:.digits$}"));
         suffixes.iter().map(text).collect::<Vec<_>>().join(", ")

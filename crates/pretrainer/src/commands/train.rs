@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use grulm_tasks::Provenance;
-use grulm_train::Start;
+use grulm_train::{RunFolder, Start};
 
 use crate::{
     cli::TrainArgs,
@@ -25,12 +25,13 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     logging::init(config.run.log);
     let start = start(args);
     let previous = Previous::find(&config, start)?;
-    check_previous(previous.as_ref(), start)?;
+    check_previous(previous.as_ref(), &config, start)?;
+    training::check_init(&config.train)?;
+    let device = compute::set_up(&config.run)?;
     let corpus = training::open_corpus(&config, file)?;
     if let Some(previous) = &previous {
-        previous.check_corpus(&corpus.manifest.fingerprint, &corpus.dir)?;
+        previous.check_corpus(&corpus.manifest.fingerprint)?;
     }
-    let device = compute::set_up(&config.run)?;
     training::settle_precision(&mut config, previous.as_ref(), device);
     if args.dry_run {
         return estimate::training(&config, Some(&corpus.manifest), device);
@@ -52,11 +53,11 @@ pub(crate) fn start(args: &TrainArgs) -> Start {
 }
 
 /// Refuses a run folder that `start` does not fit.
-pub(crate) fn check_previous(previous: Option<&Previous>, start: Start) -> anyhow::Result<()> {
+pub(crate) fn check_previous(previous: Option<&Previous>, config: &PretrainConfig, start: Start) -> anyhow::Result<()> {
     match (previous, start) {
         (Some(previous), Start::Fresh) => Err(previous.refuse().into()),
         (Some(previous), Start::Resume) => Ok(previous.check_resumable()?),
-        _ => Ok(()),
+        _ => Ok(RunFolder::check(&config.run.dir, start)?),
     }
 }
 

@@ -1,5 +1,5 @@
 use grulm_corpus::{CleanConfig, Special, TokenizerKind};
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{Direction, LanguageModel, ModelConfig, Reading, Sampling};
 use grulm_tasks::{Batching, Bundle, Generation, LanguageModelling, Provenance, Step, Task, TokenSplit};
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
@@ -7,7 +7,7 @@ use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 use crate::sample::{SENTENCE, bundle, cleaner, stream, tokenizer};
 
 fn text(bundle: &Bundle, prompt: &str, limit: usize, sampling: &Sampling) -> String {
-    let generation = Generation::new(bundle, prompt, limit, sampling.clone(), Precision::Fp32).unwrap();
+    let generation = Generation::new(bundle, prompt, limit, sampling.clone(), Compute::fp32()).unwrap();
     generation.map(Result::unwrap).collect()
 }
 
@@ -28,7 +28,7 @@ fn the_same_seed_gives_the_same_text() {
 fn the_limit_holds() {
     let bundle = bundle(Direction::Both, TokenizerKind::Char);
     for limit in [0, 1, 5] {
-        let mut generation = Generation::new(&bundle, "cat", limit, Sampling::default(), Precision::Fp32).unwrap();
+        let mut generation = Generation::new(&bundle, "cat", limit, Sampling::default(), Compute::fp32()).unwrap();
         for piece in generation.by_ref() {
             piece.unwrap();
         }
@@ -43,7 +43,7 @@ fn specials_are_never_written_and_bytes_always_make_text() {
     let bundle = bundle(Direction::Forward, TokenizerKind::Byte);
     for seed in 0..8 {
         let sampling = Sampling { temperature: 5.0, top_p: 1.0, seed, ..Sampling::default() };
-        let generation = Generation::new(&bundle, "é<eos>", 40, sampling, Precision::Fp32).unwrap();
+        let generation = Generation::new(&bundle, "é<eos>", 40, sampling, Compute::fp32()).unwrap();
         let written: String = generation.map(Result::unwrap).collect();
         assert!(!written.contains("<pad>") && !written.is_empty(), "{written:?}");
     }
@@ -59,7 +59,7 @@ fn stepwise(bundle: &Bundle, prompt: &str, limit: usize) -> String {
     while ids.len() - begin < limit {
         while read < ids.len() {
             let token = Tensor::from_slice(&[i64::from(ids[read])]).view([1, 1]);
-            let pass = || bundle.model.logits(Reading::Forward, &token, &carry, Precision::Fp32);
+            let pass = || bundle.model.logits(Reading::Forward, &token, &carry, Compute::fp32());
             let (all, after) = no_grad(pass).unwrap();
             (carry, read) = (after, read + 1);
             logits = Vec::<f32>::try_from(all.view(-1)).unwrap();
@@ -90,7 +90,7 @@ fn prompts_of_any_length_are_read_as_if_token_by_token() {
 fn what_cannot_be_done_is_an_error() {
     let check = |direction, sampling: Sampling, says: &str| {
         let bundle = bundle(direction, TokenizerKind::Char);
-        let error = Generation::new(&bundle, "cat", 5, sampling, Precision::Fp32).unwrap_err();
+        let error = Generation::new(&bundle, "cat", 5, sampling, Compute::fp32()).unwrap_err();
         assert!(error.to_string().contains(says), "{error}");
     };
     check(Direction::Backward, Sampling::default(), "no forward half");
@@ -111,7 +111,7 @@ fn a_repeated_sentence_is_learnt() {
     let split = TokenSplit { stream: stream(&tokens), bytes: 1000 };
     let config = ModelConfig { embedding: 16, hidden: 16, layers: 1, ..ModelConfig::default() };
     let model = LanguageModel::new(&config, tokenizer.vocab_size() as i64, 5, Cpu).unwrap();
-    let batching = Batching { batch_size: 4, sequence_length: 8, seed: 1, precision: Precision::Fp32 };
+    let batching = Batching { batch_size: 4, sequence_length: 8, seed: 1, compute: Compute::fp32() };
     let cleaner = cleaner(&CleanConfig::default());
     let mut task = LanguageModelling::new(model, tokenizer, cleaner, &split, None, batching).unwrap();
     assert_eq!(task.evaluate().unwrap(), None);
@@ -130,7 +130,7 @@ fn a_repeated_sentence_is_learnt() {
     let folder = tempfile::tempdir().unwrap();
     task.save_bundle(folder.path(), &Provenance::default()).unwrap();
     let bundle = Bundle::open(folder.path(), Cpu).unwrap();
-    let mut generation = Generation::new(&bundle, "the cat", 50, greedy(), Precision::Fp32).unwrap();
+    let mut generation = Generation::new(&bundle, "the cat", 50, greedy(), Compute::fp32()).unwrap();
     let written: String = generation.by_ref().map(Result::unwrap).collect();
     assert_eq!(format!("the cat{written}"), SENTENCE);
     assert!(generation.ended());

@@ -1,4 +1,4 @@
-use grulm_kernels::Precision;
+use grulm_kernels::Compute;
 use grulm_model::{Direction, LanguageModel, Reading};
 use grulm_tasks::{TextScore, TokenSplit, score_split, token_nlls};
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
@@ -9,7 +9,7 @@ const VOCABULARY: usize = 20;
 const EOS: u32 = 3;
 
 fn nlls(model: &LanguageModel, reading: Reading, tokens: &[u32], lanes: usize) -> Vec<f32> {
-    token_nlls(model, reading, &stream(tokens), lanes, EOS, Precision::Fp32).unwrap()
+    token_nlls(model, reading, &stream(tokens), lanes, EOS, Compute::fp32()).unwrap()
 }
 
 /// The whole text in one pass, its softmax by libtorch.
@@ -18,7 +18,7 @@ fn plain(model: &LanguageModel, reading: Reading, targets: &[u32]) -> Vec<f32> {
     let count = targets.len();
     let carry = model.encoder().zero_carry(reading, 1, Cpu).unwrap();
     let inputs = Tensor::from_slice(&ids[..count]).view([-1, 1]);
-    let (logits, _) = no_grad(|| model.logits(reading, &inputs, &carry, Precision::Fp32)).unwrap();
+    let (logits, _) = no_grad(|| model.logits(reading, &inputs, &carry, Compute::fp32())).unwrap();
     let log_probabilities = logits.squeeze_dim(1).log_softmax(-1, Float);
     let own = log_probabilities.gather(1, &Tensor::from_slice(&ids[1..]).view([-1, 1]), false);
     Vec::try_from(-own.view(-1)).unwrap()
@@ -77,8 +77,8 @@ fn a_backward_model_reads_the_mirrored_text() {
 #[test]
 fn a_direction_that_the_model_lacks_is_an_error() {
     let model = model(Direction::Forward, VOCABULARY);
-    assert!(token_nlls(&model, Reading::Backward, &stream(&[3]), 1, EOS, Precision::Fp32).is_err());
-    let outside = token_nlls(&model, Reading::Forward, &stream(&[3, 99]), 1, EOS, Precision::Fp32);
+    assert!(token_nlls(&model, Reading::Backward, &stream(&[3]), 1, EOS, Compute::fp32()).is_err());
+    let outside = token_nlls(&model, Reading::Forward, &stream(&[3, 99]), 1, EOS, Compute::fp32());
     assert!(outside.is_err(), "a token outside of the vocabulary");
 }
 
@@ -100,13 +100,13 @@ fn two_directions_have_two_scores() {
     let tokens = tokens(200, VOCABULARY as u32);
     let split = TokenSplit { stream: stream(&tokens), bytes: 900 };
     let both = model(Direction::Both, VOCABULARY);
-    let scores = score_split(&both, &split, 1, EOS, Precision::Fp32).unwrap();
+    let scores = score_split(&both, &split, 1, EOS, Compute::fp32()).unwrap();
     let expect = |reading| TextScore::new(&nlls(&both, reading, &tokens, 1), 900);
     let (forward, backward) = (expect(Reading::Forward), expect(Reading::Backward));
     assert_eq!(scores.get("perplexity_forward"), Some(forward.perplexity()));
     assert_eq!(scores.get("perplexity_backward"), Some(backward.perplexity()));
     assert!(scores.get("perplexity").is_none() && forward.nll != backward.nll);
     assert_eq!(scores.criterion, forward.nll + backward.nll);
-    let one = score_split(&model(Direction::Forward, VOCABULARY), &split, 1, EOS, Precision::Fp32).unwrap();
+    let one = score_split(&model(Direction::Forward, VOCABULARY), &split, 1, EOS, Compute::fp32()).unwrap();
     assert_eq!((one.get("tokens"), one.get("nll")), (Some(200.0), Some(one.criterion)));
 }

@@ -1,8 +1,8 @@
 //! What may be written where.
 
-use std::fs;
+use std::{fs, path::Path};
 
-use grulm_train::{Start, StopFlag, TrainConfig};
+use grulm_train::{RunFolder, Start, TrainConfig};
 
 use crate::toy::{Run, Toy, ten_steps};
 
@@ -28,13 +28,13 @@ fn a_folder_that_holds_a_run_wants_a_flag() {
 #[test]
 fn a_folder_of_other_things_is_left_alone() {
     let run = Run::new(ten_steps());
-    refused(&run, Start::Resume, &["holds no run"]);
-    assert!(!run.dir.exists());
     fs::create_dir(&run.dir).unwrap();
     fs::write(run.dir.join("config.toml"), "mine").unwrap();
-    refused(&run, Start::Fresh, &["no run"]);
-    refused(&run, Start::Overwrite, &["no run"]);
+    for start in [Start::Fresh, Start::Resume, Start::Overwrite] {
+        refused(&run, start, &["no run"]);
+    }
     assert_eq!(run.read("config.toml"), "mine");
+    assert_eq!(fs::read_dir(&run.dir).unwrap().count(), 1);
     fs::remove_file(run.dir.join("config.toml")).unwrap();
     fs::write(run.dir.join("thesis.txt"), "mine").unwrap();
     refused(&run, Start::Overwrite, &["thesis.txt"]);
@@ -58,9 +58,25 @@ fn one_process_at_a_time() {
 }
 
 #[test]
-fn settings_are_checked_before_anything_is_written() {
+fn what_is_to_be_resumed_starts_where_no_run_is() {
+    let fresh = Run::new(ten_steps());
+    let weights = fresh.fresh().weights();
+    let check = |ready: &dyn Fn(&Path)| {
+        let run = Run::new(ten_steps());
+        ready(&run.dir);
+        let mut toy = Toy::new(16);
+        run.train(&mut toy, Start::Resume).unwrap();
+        assert_eq!((toy.weights(), run.bytes("metrics.jsonl")), (weights.clone(), fresh.bytes("metrics.jsonl")));
+    };
+    check(&|_| {});
+    check(&|dir| fs::create_dir(dir).unwrap());
+    // Stopped before its first checkpoint.
+    check(&|dir| drop(RunFolder::open(dir, Start::Fresh, "").unwrap()));
+}
+
+#[test]
+fn settings_are_checked_before_anything_is_trained() {
     let run = Run::new(TrainConfig { learning_rate: -1.0, ..ten_steps() });
-    let error = run.train_with(&mut Toy::new(16), Start::Fresh, &StopFlag::new()).unwrap_err();
-    assert!(error.to_string().contains("train.learning_rate"), "{error}");
-    assert!(!run.dir.exists());
+    refused(&run, Start::Fresh, &["train.learning_rate"]);
+    assert!(run.checkpoints().is_empty());
 }

@@ -8,7 +8,7 @@ use std::{
 
 use grulm_model::{Params, Site};
 use grulm_tasks::{Error, Loss, Scores, Step, Task, bundle::Provenance};
-use grulm_train::{Options, Outcome, Start, StopFlag, TrainConfig, train};
+use grulm_train::{Options, Outcome, RunFolder, Start, StopFlag, TrainConfig, train};
 use tch::{Device, Kind, Reduction, Tensor};
 
 const SYMBOLS: i64 = 12;
@@ -160,17 +160,15 @@ impl Run {
         start: Start,
         stop: &StopFlag,
     ) -> Result<Outcome, grulm_train::Error> {
+        let folder = RunFolder::open(&self.dir, start, "[train]\n")?;
         let options = Options {
-            run_dir: &self.dir,
             seed: 7,
             config: &self.config,
-            config_toml: "[train]\n",
-            start,
             provenance: Provenance { grulm: "0".into(), ..Provenance::default() },
             stop,
             progress: false,
         };
-        train(toy, &options)
+        train(toy, &folder, &options)
     }
 
     /// Trains a new toy afresh and returns it.

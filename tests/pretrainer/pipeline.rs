@@ -78,7 +78,9 @@ fn every_command_works_on_a_trained_model() {
 }
 
 fn scores(place: &Workplace) {
-    let scored = json(&place.succeed("evaluate model --text text.txt --json --per-line lines.jsonl"));
+    let text = place.succeed("evaluate model --text text.txt --json --per-line lines.jsonl");
+    assert!(text.starts_with("{\"tokens\":"), "{text}");
+    let scored = json(&text);
     let lines: Vec<Value> = place.read("lines.jsonl").lines().map(json).collect();
     assert_eq!(lines.len() as u64, scored["documents"].as_u64().unwrap());
     let tokens: u64 = lines.iter().map(|line| line["tokens"].as_u64().unwrap()).sum();
@@ -100,6 +102,7 @@ fn gates(place: &Workplace) {
     check("--fail-if perplexity>1e9 --fail-if tokens<10", 0, "");
     check("--fail-if perplexity>1e9 --fail-if tokens>10", 1, "--fail-if tokens>10 holds: tokens is");
     check("--fail-if accuracy<0.5", 2, "allowed: tokens, nll, perplexity, bits_per_byte");
+    check("none.txt", 2, "`--text` = \"none.txt\": allowed: files");
 }
 
 fn writes(place: &Workplace) {
@@ -151,6 +154,48 @@ fn training_goes_on_from_another_model() {
     check(format!("{on} --overwrite --set tokenizer.vocab_size=300"), "`tokenizer.vocab_size` = 300 was 400");
 }
 
+/// What the text says is part of a corpus and of a run, and not what its files are called.
+#[test]
+fn inputs_may_move() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    fs::copy(place.path("corpus/tokenizer.json"), place.path("a.json")).unwrap();
+    let table = place.succeed("run -c c.toml --set tokenizer.file=a.json");
+    fs::rename(place.path("text.txt"), place.path("moved.txt")).unwrap();
+    fs::rename(place.path("a.json"), place.path("b.json")).unwrap();
+    let check = |command: &str, status: i32, says: &str| {
+        let args = format!("{command} -c c.toml --set corpus.train=[\"moved.txt\"] --set tokenizer.file=b.json");
+        let ran = place.run(&args);
+        assert_eq!(ran.status, Some(status), "{args}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args}: {} lacks {says:?}", ran.stderr);
+        ran.stdout
+    };
+    check("train --resume", 2, "`corpus.train` = [\"moved.txt\"] was [\"text.txt\"]");
+    check("prepare", 0, "corpus is up to date");
+    check("train --resume", 0, "already finished");
+    check("find-lr", 0, "trying");
+    assert_eq!(check("run", 0, "model is up to date"), table);
+}
+
+#[test]
+fn a_damaged_shard_is_named_and_made_again() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    let shard = place.path("corpus/valid-00000.bin");
+    let mut bytes = fs::read(&shard).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&shard, bytes).unwrap();
+    let ran = place.run("train -c c.toml");
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("valid-00000.bin: SHA-256") && ran.stderr.contains("prepare it again"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!place.path("model").exists());
+    place.succeed("run -c c.toml --set train.steps=2");
+}
+
 #[test]
 fn a_dry_run_writes_nothing() {
     let place = Workplace::new();
@@ -158,6 +203,9 @@ fn a_dry_run_writes_nothing() {
         let said = place.succeed(&format!("{command} -c c.toml --dry-run"));
         assert!(said.contains("would prepare") && said.contains("1, 20."), "{said}");
     }
+    assert!(place.succeed("run -c c.toml --dry-run --set train.budget=90m").contains("1h 30m, the budget"));
+    let said = place.succeed("prepare -c c.toml --dry-run --set tokenizer.kind=char");
+    assert!(said.contains("at 1 byte of text each"), "{said}");
     assert!(!place.path("corpus").exists() && !place.path("model").exists());
     place.succeed("prepare -c c.toml");
     let said = place.succeed("train -c c.toml --dry-run");
@@ -167,19 +215,24 @@ fn a_dry_run_writes_nothing() {
     assert!(!place.path("model").exists());
 }
 
-/// A reader that goes away ends the program without an error.
+/// A reader that goes away ends the program without an error, but for a gate that holds.
 #[test]
 fn a_closed_pipe_is_no_error() {
     let place = Workplace::new();
     place.succeed("run -c c.toml --set train.steps=2");
-    for args in ["generate model --prompt a --max-tokens 400", "evaluate model --text text.txt", "inspect model"] {
+    let check = |args: &str, status: i32| {
         let mut child = place.command(args).spawn().unwrap();
         drop(child.stdout.take());
         let mut said = String::new();
         child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        assert!(child.wait().unwrap().success(), "{args}: {said}");
-        assert!(!said.contains("panicked") && !said.contains("error"), "{args}: {said}");
-    }
+        assert_eq!(child.wait().unwrap().code(), Some(status), "{args}: {said}");
+        assert!(!said.contains("panicked") && said.contains("error") == (status != 0), "{args}: {said}");
+    };
+    check("generate model --prompt a --max-tokens 400", 0);
+    check("inspect model", 0);
+    check("evaluate model --text text.txt --fail-if perplexity<1", 0);
+    check("evaluate model --text text.txt --fail-if perplexity>1", 1);
+    check("evaluate model --text text.txt --fail-if perplexity>1 --json", 1);
 }
 
 /// A file that was changed by another hand is named, with status 1.

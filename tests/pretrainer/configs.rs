@@ -55,6 +55,33 @@ fn a_bad_config_is_one_message_and_status_2() {
     check("train.budget=soon", &["train.budget", "soon", "10m"]);
 }
 
+/// What only the machine or the corpus can tell is said as what the file tells is.
+#[test]
+fn settings_that_do_not_fit_are_placed() {
+    let place = Workplace::new();
+    let check = |args: &str, says: &str| {
+        let ran = place.run(&format!("{args} -c c.toml"));
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        let last = ran.stderr.lines().last().unwrap();
+        assert!(last.starts_with("error: c.toml") && last.contains(says), "{args}: {last} lacks {says:?}");
+        assert!(!place.path("model").exists());
+    };
+    for command in ["run", "train", "find-lr", "run --dry-run"] {
+        check(
+            &format!("{command} --set train.init=none"),
+            "--set train.init=none: `train.init` = \"none\": allowed: a model",
+        );
+        check(&format!("{command} --set run.device=cuda:99"), "`run.device` = \"cuda:99\": allowed: ");
+    }
+    check("run --set tokenizer.file=none.json", "`tokenizer.file` = \"none.json\": allowed: a tokenizer.json");
+    place.write("c.toml", &place.read("c.toml").replace("text.txt", "none.txt"));
+    check("run", "c.toml:10: `corpus.train` = \"none.txt\": allowed: files");
+    assert!(!place.path("corpus").exists());
+    place.write("c.toml", &place.read("c.toml").replace("none.txt", "text.txt"));
+    check("run --set train.batch_size=100000", "`train.batch_size` = 100000: allowed: 1 to ");
+    check("train --set train.batch_size=100000", "`train.batch_size` = 100000: allowed: 1 to ");
+}
+
 #[test]
 fn files_that_are_not_there_are_named() {
     let place = Workplace::new();

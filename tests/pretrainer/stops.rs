@@ -47,13 +47,43 @@ fn a_run_folder_is_not_overwritten_by_accident() {
     );
     check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
     check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
-    check("train -c c.toml --resume --set run.dir=none", &["none: holds no run to resume"]);
     place.succeed("train -c c.toml --resume --set train.steps=6 --set run.threads=2 --set run.log=warn");
     place.succeed("run -c c.toml --overwrite --set model.hidden=8 --set train.steps=2");
     place.write("text.txt", &place.read("text.txt").repeat(2));
     let same = "run -c c.toml --set model.hidden=8 --set train.steps=2";
     check(same, &["learned from another corpus", "--overwrite"]);
     check(&format!("{same} --resume"), &["learned from another corpus"]);
+}
+
+/// A pipeline has one command line: the first time, after an interruption, and when all is done.
+#[test]
+fn what_is_to_be_resumed_begins_where_there_is_no_run() {
+    let place = Workplace::new();
+    let check = |args: &str, says: &str| {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(0), "{args}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args}: {} lacks {says:?}", ran.stderr);
+        ran.stdout
+    };
+    let table = check("run -c c.toml --resume", "model: no checkpoint to go on from; starting at step 0");
+    assert_eq!(table, check("run -c c.toml --resume", "model is up to date"));
+    std::fs::create_dir(place.path("empty")).unwrap();
+    check("train -c c.toml --resume --set run.dir=empty", "empty: no checkpoint to go on from");
+    check("train -c c.toml --resume --set run.dir=empty", "already finished");
+}
+
+#[test]
+fn a_folder_that_is_refused_stays_as_it_is() {
+    let place = Workplace::new();
+    std::fs::create_dir(place.path("mine")).unwrap();
+    place.write("mine/config.toml", "mine");
+    for args in ["run", "run --resume", "run --overwrite", "train", "train --resume"] {
+        let ran = place.run(&format!("{args} -c c.toml --set run.dir=mine"));
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        assert!(ran.stderr.contains("mine: holds files that a run would replace"), "{args}: {}", ran.stderr);
+        assert_eq!(std::fs::read_dir(place.path("mine")).unwrap().count(), 1, "{args}");
+    }
+    assert!(!place.path("corpus").exists());
 }
 
 /// What "auto" means may be measured: a run must go on in what it was begun with.

@@ -1,0 +1,108 @@
+//! What computes, and in which arithmetic.
+
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{Error, Precision, autocast, native::Table, simd::Isa};
+
+/// Which implementation of the recurrent layer and of the softmax's loss runs on a CPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// This crate's own, for an instruction set that the processor has.
+    Native(Isa),
+    /// The same structure over libtorch's products: for every processor, and what the others are tested against.
+    Portable,
+    /// libtorch's own layers: what this crate is measured against.
+    Libtorch,
+}
+
+impl Kernels {
+    /// The fastest for this processor.
+    #[must_use]
+    pub fn best() -> Self {
+        Isa::detect().map_or(Self::Portable, Self::Native)
+    }
+
+    /// The name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Native(isa) => isa.name(),
+            Self::Portable => "portable",
+            Self::Libtorch => "libtorch",
+        }
+    }
+
+    /// The faster arithmetic on `device`.
+    ///
+    /// Own kernels are faster in bf16 where the processor multiplies it. What libtorch's products do best is measured.
+    #[must_use]
+    pub fn fastest_precision(self, device: Device) -> Precision {
+        match self {
+            Self::Native(Isa::Avx512Bf16) if device == Device::Cpu => Precision::Bf16,
+            Self::Native(_) if device == Device::Cpu => Precision::Fp32,
+            _ => Precision::fastest(device),
+        }
+    }
+}
+
+/// How a pass is computed. On a CUDA device the kernels are cuDNN's, whatever `kernels` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Compute {
+    /// The arithmetic of matrix products.
+    pub precision: Precision,
+    /// The implementation.
+    pub kernels: Kernels,
+}
+
+impl Compute {
+    /// 32-bit floating point with the best kernels for this processor.
+    #[must_use]
+    pub fn fp32() -> Self {
+        Self { precision: Precision::Fp32, kernels: Kernels::best() }
+    }
+
+    /// The kernels of this crate for tensors on `device`, where they are to run there.
+    pub(crate) fn table(self, device: Device) -> Option<&'static Table> {
+        match self.kernels {
+            #[cfg(target_arch = "x86_64")]
+            Kernels::Native(isa) if device == Device::Cpu => {
+                // Whoever made the value by hand may have named what the processor does not have.
+                (Isa::detect()? >= isa).then(|| crate::native::table(isa, self.precision))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Operations a second of a square matrix product on `device`, as fast as the kernels have it, measured for a fifth of a
+/// second: what the speed of training is to be compared with.
+///
+/// # Errors
+/// When libtorch refuses, out of memory included.
+pub fn product_speed(compute: Compute, device: Device) -> Result<f64, Error> {
+    const WIDTH: i64 = 1024;
+    let refused = |error| Error(format!("libtorch: {error}"));
+    let matrix = Tensor::f_ones([WIDTH, WIDTH], (Kind::Float, device)).map_err(refused)?;
+    let multiply = || match compute.table(device) {
+        Some(table) => {
+            crate::native::square(table, &matrix);
+            Ok(())
+        }
+        None => autocast(compute.precision, device, || {
+            let product = matrix.f_matmul(&matrix)?;
+            // Reading a value waits for the device.
+            f64::try_from(product.f_get(0)?.f_get(0)?).map(drop)
+        })?
+        .map_err(refused),
+    };
+    multiply()?;
+    let begun = Instant::now();
+    let mut count = 0;
+    while begun.elapsed() < Duration::from_millis(200) {
+        multiply()?;
+        count += 1;
+    }
+    Ok(2.0 * (WIDTH as f64).powi(3) * f64::from(count) / begun.elapsed().as_secs_f64())
+}

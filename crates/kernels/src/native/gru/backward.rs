@@ -1,0 +1,251 @@
+//! Backward through time: only dG(t) W_hh step by step, then one product for each gradient.
+
+use std::{marker::PhantomData, ops::Range};
+
+use super::Sizes;
+use crate::{
+    native::{
+        pack::{Matrix, Order, Packed},
+        parallel::{Barrier, parallel, share, threads},
+        product::{Target, multiply, pack_into, pack_left, pack_right},
+        scratch::Scratch,
+    },
+    simd::{Element, Job, Simd, load_part, store_part},
+};
+
+/// Operands of the backward pass (`csrc/native.h`): contiguous, f32; null where said.
+#[repr(C)]
+pub(crate) struct GruBackward {
+    sizes: Sizes,
+    /// `[T, B, I]`.
+    x: *const f32,
+    /// `[3H, I]`.
+    weight_ih: *const f32,
+    /// `[3H, H]`.
+    weight_hh: *const f32,
+    /// `[T + 1, B, H]`, with the state before the first step.
+    states: *const f32,
+    /// `[T, B, 3H]`: r, z, n.
+    gates: *const f32,
+    /// `[T, B, H]`: q.
+    recurrent: *const f32,
+    /// The gradient of the outputs, `[T, B, H]`, or null.
+    d_outputs: *const f32,
+    /// The gradient of the last state, `[B, H]`; receives that of the first.
+    d_state: *mut f32,
+    /// `[T, B, I]`, or null where it is not wanted.
+    d_x: *mut f32,
+    /// `[3H, I]`, or null.
+    d_weight_ih: *mut f32,
+    /// `[3H, H]`, or null.
+    d_weight_hh: *mut f32,
+    /// `[3H]`.
+    d_bias_ih: *mut f32,
+    /// `[3H]`.
+    d_bias_hh: *mut f32,
+}
+
+/// The backward pass.
+///
+/// # Safety
+/// The operands are as large as the sizes say, no size is 0, and nobody else uses those that are written.
+pub(crate) unsafe extern "C" fn backward<S: Simd, E: Element>(operands: &GruBackward) {
+    let Sizes { time, batch, input, hidden } = operands.sizes;
+    let steps = time * batch;
+    // The gradients before the nonlinearities: of r, z and n as the input sees them, and of q, `[T * B, 4H]`.
+    let d_gates = Scratch::new(steps * 4 * hidden);
+    // SAFETY: the operands are as large as their matrices.
+    unsafe {
+        through_time::<S, E>(operands, d_gates.floats());
+
+        let columns = |data: *const f32, outer, stride| Matrix::columns(data, outer, steps, stride);
+        let target = |data, rows, columns| Target { data, rows, columns, stride: columns, add: false };
+        if !operands.d_weight_ih.is_null() {
+            let of_input = pack_left::<S, E>(columns(d_gates.floats(), 3 * hidden, 4 * hidden));
+            let x = pack_right::<S, E>(columns(operands.x, input, input));
+            multiply::<S, E>(&of_input, &x, target(operands.d_weight_ih, 3 * hidden, input));
+        }
+
+        if !operands.d_weight_hh.is_null() {
+            let before = pack_right::<S, E>(columns(operands.states, hidden, hidden));
+            for (from, gates, to) in [(0, 2, 0), (3, 1, 2)] {
+                let left = pack_left::<S, E>(columns(d_gates.floats().add(from * hidden), gates * hidden, 4 * hidden));
+                let to = operands.d_weight_hh.add(to * hidden * hidden);
+                multiply::<S, E>(&left, &before, target(to, gates * hidden, hidden));
+            }
+        }
+
+        if !operands.d_x.is_null() {
+            let left = pack_left::<S, E>(Matrix::rows(d_gates.floats(), steps, 3 * hidden, 4 * hidden));
+            let weights = pack_right::<S, E>(Matrix::columns(operands.weight_ih, input, 3 * hidden, input));
+            multiply::<S, E>(&left, &weights, target(operands.d_x, steps, input));
+        }
+    }
+}
+
+unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mut f32) {
+    let Sizes { batch, hidden, .. } = operands.sizes;
+    // Each gate begins with a unit of its own.
+    let gate = hidden.div_ceil(E::PER_UNIT);
+    let width = 3 * S::LANES;
+    let weights = Packed::new(hidden.div_ceil(width), width, 3 * gate);
+    let sums = Scratch::new(4 * hidden);
+    // SAFETY: as `backward`; the sums have room for four times H.
+    unsafe {
+        for index in 0..3 {
+            let rows = operands.weight_hh.add(index * hidden * hidden);
+            pack_into::<S, E>(Matrix::columns(rows, hidden, hidden, hidden), Order::Plain, &weights, index * gate);
+        }
+        let mut pair = [(); 2].map(|()| Packed::new(batch.div_ceil(S::ROWS), S::ROWS, 3 * gate));
+        // Lanes and units that no step writes must be zero.
+        pair.iter_mut().for_each(Packed::clear);
+        std::ptr::write_bytes(sums.floats(), 0, 4 * hidden);
+        let items = threads().min(weights.panels);
+        let barrier = Barrier::new(items);
+        let steps = Steps::<E> {
+            operands,
+            d_gates,
+            sums: sums.floats(),
+            weights: &weights,
+            packed: [&pair[0], &pair[1]],
+            barrier: &barrier,
+            items,
+            element: PhantomData,
+        };
+        parallel(items, &|own: Range<usize>| S::execute(&Own { steps: &steps, own }));
+        // Those of r, z and n, and those of r, z and q.
+        std::ptr::copy_nonoverlapping(sums.floats(), operands.d_bias_ih, 3 * hidden);
+        std::ptr::copy_nonoverlapping(sums.floats(), operands.d_bias_hh, 2 * hidden);
+        std::ptr::copy_nonoverlapping(sums.floats().add(3 * hidden), operands.d_bias_hh.add(2 * hidden), hidden);
+    }
+}
+
+/// All time steps.
+struct Steps<'a, E> {
+    operands: &'a GruBackward,
+    d_gates: *mut f32,
+    /// Over all steps and rows, of the four gradients, `[4H]`.
+    sums: *mut f32,
+    weights: &'a Packed,
+    /// The gradients of r, z and q of a step, by turns.
+    packed: [&'a Packed; 2],
+    barrier: &'a Barrier,
+    items: usize,
+    element: PhantomData<fn(E)>,
+}
+
+// SAFETY: pointers are numbers; those who use what they point to say why they may.
+unsafe impl<E> Sync for Steps<'_, E> {}
+
+/// One thread's panels of units.
+struct Own<'a, E> {
+    steps: &'a Steps<'a, E>,
+    own: Range<usize>,
+}
+
+impl<E: Element> Job for Own<'_, E> {
+    /// # Safety
+    /// As [`backward`]; and the items of all threads are those of the barrier.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self) {
+        let steps = self.steps;
+        let Sizes { time, hidden, .. } = steps.operands.sizes;
+        let panels = share(steps.weights.panels, steps.items, &self.own);
+        let units = panels.start * 3 * S::LANES..(panels.end * 3 * S::LANES).min(hidden);
+        let buffer = Scratch::new(steps.packed[0].panels * S::ROWS * 3 * S::LANES);
+        for time in (0..time).rev() {
+            let packed = steps.packed[time % 2];
+            // SAFETY: only this thread touches these units, but for `packed`, which all read when all have written it, and
+            // which is written again when all have left the step in which they read it.
+            unsafe {
+                for unit in units.clone().step_by(S::LANES) {
+                    steps.gates::<S>(time, unit, S::LANES.min(hidden - unit), packed);
+                }
+                steps.barrier.wait(self.own.len());
+                for panel in panels.clone() {
+                    steps.recur::<S>(panel, packed, buffer.floats());
+                }
+            }
+        }
+    }
+}
+
+impl<E: Element> Steps<'_, E> {
+    /// From the gradient of the state after a step to those of the gates, for `count` units; what is left of it flows past
+    /// the gates to the state before.
+    #[inline(always)]
+    unsafe fn gates<S: Simd>(&self, time: usize, unit: usize, count: usize, packed: &Packed) {
+        let GruBackward { sizes, states, gates, recurrent, d_outputs, d_state, .. } = *self.operands;
+        let Sizes { batch, hidden, .. } = sizes;
+        let gate_units = hidden.div_ceil(E::PER_UNIT);
+        // SAFETY: `count` units from `unit` on are within each row of the operands.
+        unsafe {
+            let one = S::splat(1.0);
+            let mut sums = [S::splat(0.0); 4];
+            for row in 0..batch {
+                let place = time * batch + row;
+                let own = place * hidden + unit;
+                let gates = gates.add(place * 3 * hidden + unit);
+                let gate = |index: usize| load_part::<S>(gates.add(index * hidden), count);
+                let (r, z, n) = (gate(0), gate(1), gate(2));
+                let (q, before) = (load_part::<S>(recurrent.add(own), count), load_part::<S>(states.add(own), count));
+                let carried = d_state.add(row * hidden + unit);
+                let mut d_h = load_part::<S>(carried, count);
+                if !d_outputs.is_null() {
+                    d_h = S::add(d_h, load_part::<S>(d_outputs.add(own), count));
+                }
+                let past = S::mul(d_h, z);
+                let d_n = S::mul(S::sub(d_h, past), S::sub(one, S::mul(n, n)));
+                let d_z = S::mul(S::mul(past, S::sub(one, z)), S::sub(before, n));
+                let d_q = S::mul(d_n, r);
+                let d_r = S::mul(S::mul(d_q, q), S::sub(one, r));
+                store_part::<S>(carried, past, count);
+                let to = self.d_gates.add(place * 4 * hidden + unit);
+                for (index, gradient) in [d_r, d_z, d_n, d_q].into_iter().enumerate() {
+                    store_part::<S>(to.add(index * hidden), gradient, count);
+                    sums[index] = S::add(sums[index], gradient);
+                }
+                for (index, gradient) in [d_r, d_z, d_q].into_iter().enumerate() {
+                    let mut buffer = [0f32; 16];
+                    S::store(buffer.as_mut_ptr(), gradient);
+                    buffer[count..].fill(0.0);
+                    let to = packed.at(row / S::ROWS, index * gate_units + unit / E::PER_UNIT).add(row % S::ROWS);
+                    let pairs = buffer[..count.next_multiple_of(E::PER_UNIT)].chunks_exact(E::PER_UNIT);
+                    for (i, pair) in pairs.enumerate() {
+                        *to.add(i * S::ROWS) = E::unit(pair[0], pair[E::PER_UNIT - 1]);
+                    }
+                }
+            }
+            for (index, sum) in sums.into_iter().enumerate() {
+                let to = self.sums.add(index * hidden + unit);
+                store_part::<S>(to, S::add(load_part::<S>(to, count), sum), count);
+            }
+        }
+    }
+
+    /// Adds dG(t) W_hh to the gradient of the state before, for the units of a panel.
+    #[inline(always)]
+    unsafe fn recur<S: Simd>(&self, panel: usize, packed: &Packed, buffer: *mut f32) {
+        let Sizes { batch, hidden, .. } = self.operands.sizes;
+        let width = 3 * S::LANES;
+        let unit = panel * width;
+        // SAFETY: the panels exist, and `buffer` has room for all their rows.
+        unsafe {
+            for depth in (0..packed.depth).step_by(S::DEPTH) {
+                let units = S::DEPTH.min(packed.depth - depth);
+                for row in 0..packed.panels {
+                    let (a, b) = (packed.at(row, depth), self.weights.at(panel, depth));
+                    S::tile::<E>(units, a, b, buffer.add(row * S::ROWS * width), width, depth > 0);
+                }
+            }
+            for row in 0..batch {
+                let to = self.operands.d_state.add(row * hidden + unit);
+                for start in (0..width.min(hidden - unit)).step_by(S::LANES) {
+                    let count = S::LANES.min(hidden - unit - start);
+                    let sum = S::add(load_part::<S>(to.add(start), count), S::load(buffer.add(row * width + start)));
+                    store_part::<S>(to.add(start), sum, count);
+                }
+            }
+        }
+    }
+}

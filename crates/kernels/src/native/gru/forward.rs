@@ -1,0 +1,160 @@
+//! Forward through time: the input's part of all steps in one product, then the recurrent part step by step.
+
+use std::{marker::PhantomData, ops::Range};
+
+use super::Sizes;
+use crate::{
+    native::{
+        pack::{Matrix, Packed},
+        parallel::{Barrier, parallel, share, threads},
+        product::{Target, multiply, pack_gates, pack_left, pack_right},
+        scratch::Scratch,
+    },
+    simd::{Element, Job, Simd, load_part, sigmoid, store_part, tanh},
+};
+
+/// Operands of the forward pass (`csrc/native.h`): contiguous, f32.
+#[repr(C)]
+pub(crate) struct GruForward {
+    sizes: Sizes,
+    /// `[T, B, I]`.
+    x: *const f32,
+    /// `[3H, I]`.
+    weight_ih: *const f32,
+    /// `[3H, H]`.
+    weight_hh: *const f32,
+    /// `[3H]`.
+    bias_ih: *const f32,
+    /// `[3H]`.
+    bias_hh: *const f32,
+    /// `[T + 1, B, H]`: the first state is read, the others are written.
+    states: *mut f32,
+    /// `[T, B, 3H]`: receives r, z, n.
+    gates: *mut f32,
+    /// `[T, B, H]`: receives q, the recurrent part of n before the reset gate; null without `keep`.
+    recurrent: *mut f32,
+    /// Whether a backward pass will read `gates` and `recurrent`.
+    keep: bool,
+}
+
+// SAFETY: pointers are numbers; those who use what they point to say why they may.
+unsafe impl Sync for GruForward {}
+
+/// The forward pass.
+///
+/// # Safety
+/// The operands are as large as the sizes say, no size is 0, and nobody else uses those that are written.
+pub(crate) unsafe extern "C" fn forward<S: Simd, E: Element>(operands: &GruForward) {
+    let Sizes { time, batch, input, hidden } = operands.sizes;
+    // SAFETY: the operands are as large as their matrices.
+    unsafe {
+        let x = pack_left::<S, E>(Matrix::rows(operands.x, time * batch, input, input));
+        let weights = pack_right::<S, E>(Matrix::rows(operands.weight_ih, 3 * hidden, input, input));
+        let to =
+            Target { data: operands.gates, rows: time * batch, columns: 3 * hidden, stride: 3 * hidden, add: false };
+        multiply::<S, E>(&x, &weights, to);
+        drop((x, weights));
+
+        let weights = pack_gates::<S, E>(Matrix::rows(operands.weight_hh, 3 * hidden, hidden, hidden), hidden);
+        let first = pack_left::<S, E>(Matrix::rows(operands.states, batch, hidden, hidden));
+        let mut second = Packed::new(first.panels, first.width, first.depth);
+        // Lanes and units that no step writes must be zero.
+        second.clear();
+        let items = threads().min(weights.panels);
+        let barrier = Barrier::new(items);
+        let states = [&first, &second];
+        let steps = Steps::<E> { operands, weights: &weights, states, barrier: &barrier, items, element: PhantomData };
+        parallel(items, &|own: Range<usize>| S::execute(&Own { steps: &steps, own }));
+    }
+}
+
+/// All time steps.
+struct Steps<'a, E> {
+    operands: &'a GruForward,
+    weights: &'a Packed,
+    /// The state before a step and after it, by turns.
+    states: [&'a Packed; 2],
+    barrier: &'a Barrier,
+    items: usize,
+    element: PhantomData<fn(E)>,
+}
+
+/// One thread's panels of units.
+struct Own<'a, E> {
+    steps: &'a Steps<'a, E>,
+    own: Range<usize>,
+}
+
+impl<E: Element> Job for Own<'_, E> {
+    /// # Safety
+    /// As [`forward`]; and the items of all threads are those of the barrier.
+    #[inline(always)]
+    unsafe fn run<S: Simd>(&self) {
+        let steps = self.steps;
+        let panels = share(steps.weights.panels, steps.items, &self.own);
+        let rows = steps.states[0].panels * S::ROWS;
+        let sums = Scratch::new(rows * 3 * S::LANES);
+        for time in 0..steps.operands.sizes.time {
+            let (before, after) = (steps.states[time % 2], steps.states[(time + 1) % 2]);
+            for panel in panels.clone() {
+                // SAFETY: the panels exist, `sums` has room for all rows; only this thread writes these units.
+                unsafe {
+                    for depth in (0..before.depth).step_by(S::DEPTH) {
+                        let units = S::DEPTH.min(before.depth - depth);
+                        for row in 0..before.panels {
+                            let to = sums.floats().add(row * S::ROWS * 3 * S::LANES);
+                            let (a, b) = (before.at(row, depth), steps.weights.at(panel, depth));
+                            S::tile::<E>(units, a, b, to, 3 * S::LANES, depth > 0);
+                        }
+                    }
+                    steps.gates::<S>(time, panel, sums.floats(), after);
+                }
+            }
+            steps.barrier.wait(self.own.len());
+        }
+    }
+}
+
+impl<E: Element> Steps<'_, E> {
+    /// From the recurrent products of a panel, `sums` `[B][3 * LANES]`, to its units' new state.
+    #[inline(always)]
+    unsafe fn gates<S: Simd>(&self, time: usize, panel: usize, sums: *const f32, after: &Packed) {
+        let GruForward { sizes, bias_ih, bias_hh, states, gates, recurrent, keep, .. } = *self.operands;
+        let Sizes { batch, hidden, .. } = sizes;
+        let unit = panel * S::LANES;
+        let count = S::LANES.min(hidden - unit);
+        // SAFETY: `count` units from `unit` on are within each row of the operands.
+        unsafe {
+            let bias = |from: *const f32, gate: usize| load_part::<S>(from.add(gate * hidden + unit), count);
+            let (bias_r, bias_z) =
+                (S::add(bias(bias_ih, 0), bias(bias_hh, 0)), S::add(bias(bias_ih, 1), bias(bias_hh, 1)));
+            let (bias_n, bias_q) = (bias(bias_ih, 2), bias(bias_hh, 2));
+            for row in 0..batch {
+                let place = time * batch + row;
+                let gates = gates.add(place * 3 * hidden + unit);
+                let state = states.add(place * hidden + unit);
+                let sums = sums.add(row * 3 * S::LANES);
+                let input = |gate: usize| load_part::<S>(gates.add(gate * hidden), count);
+                let r = sigmoid::<S>(S::add(S::add(input(0), bias_r), S::load(sums)));
+                let z = sigmoid::<S>(S::add(S::add(input(1), bias_z), S::load(sums.add(S::LANES))));
+                let q = S::add(S::load(sums.add(2 * S::LANES)), bias_q);
+                let n = tanh::<S>(S::fma(r, q, S::add(input(2), bias_n)));
+                let h = S::fma(z, S::sub(load_part::<S>(state, count), n), n);
+                store_part::<S>(state.add(batch * hidden), h, count);
+                if keep {
+                    store_part::<S>(gates, r, count);
+                    store_part::<S>(gates.add(hidden), z, count);
+                    store_part::<S>(gates.add(2 * hidden), n, count);
+                    store_part::<S>(recurrent.add(place * hidden + unit), q, count);
+                }
+                let mut buffer = [0f32; 16];
+                S::store(buffer.as_mut_ptr(), h);
+                buffer[count..].fill(0.0);
+                let to = after.at(row / S::ROWS, unit / E::PER_UNIT).add(row % S::ROWS);
+                for (i, pair) in buffer[..count.next_multiple_of(E::PER_UNIT)].chunks_exact(E::PER_UNIT).enumerate() {
+                    *to.add(i * S::ROWS) = E::unit(pair[0], pair[E::PER_UNIT - 1]);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Kernels in Rust over the vectors of `simd`: what `csrc/native.cpp` calls from its autograd functions.
+
+mod gru;
+mod pack;
+mod parallel;
+mod product;
+mod scratch;
+mod softmax;
+
+use tch::{Device, Kind, Tensor};
+
+use crate::{
+    Precision,
+    simd::{Bf16, Element, F32, Isa, Simd},
+};
+
+pub(crate) use self::{
+    gru::{GruBackward, GruForward},
+    softmax::CrossEntropy,
+};
+
+/// The kernels of one instruction set and precision, as C sees them (`csrc/native.h`).
+#[repr(C)]
+pub(crate) struct Table {
+    gru_forward: unsafe extern "C" fn(&GruForward),
+    gru_backward: unsafe extern "C" fn(&GruBackward),
+    cross_entropy: unsafe extern "C" fn(&CrossEntropy),
+    /// For Rust alone: the product of a square matrix of this width with itself.
+    square: unsafe extern "C" fn(*const f32, usize),
+}
+
+/// Multiplies `matrix`, `[N, N]`, by itself, for the time that it takes. Anything else is left alone.
+pub(crate) fn square(table: &Table, matrix: &Tensor) {
+    let (size, matrix) = (matrix.size(), matrix.contiguous());
+    if let (&[rows, columns], Kind::Float, Device::Cpu) = (size.as_slice(), matrix.kind(), matrix.device())
+        && rows == columns
+        && rows > 0
+    {
+        // SAFETY: contiguous, f32, of that size.
+        unsafe { (table.square)(matrix.data_ptr().cast(), rows.unsigned_abs() as usize) }
+    }
+}
+
+/// Names the kernels of `S` and `E`.
+struct Kernels<S, E>(std::marker::PhantomData<(S, E)>);
+
+impl<S: Simd, E: Element> Kernels<S, E> {
+    const TABLE: Table = Table {
+        gru_forward: gru::forward::<S, E>,
+        gru_backward: gru::backward::<S, E>,
+        cross_entropy: softmax::cross_entropy::<S, E>,
+        square: product::square::<S, E>,
+    };
+}
+
+/// The kernels of every instruction set that the processor has, and of the emulated one, by name.
+#[cfg(test)]
+pub(crate) fn tables(precision: Precision) -> Vec<(&'static str, &'static Table)> {
+    use crate::simd::emulated::Emulated;
+    let emulated = match precision {
+        Precision::Fp32 => &Kernels::<Emulated, F32>::TABLE,
+        Precision::Bf16 => &Kernels::<Emulated, Bf16>::TABLE,
+    };
+    let mut tables = vec![("emulated", emulated)];
+    #[cfg(target_arch = "x86_64")]
+    if let Some(best) = Isa::detect() {
+        let all = [Isa::Avx2, Isa::Avx512, Isa::Avx512Bf16];
+        tables.extend(all.into_iter().filter(|&isa| isa <= best).map(|isa| (isa.name(), table(isa, precision))));
+    }
+    tables
+}
+
+/// The kernels for `isa`, which the processor has.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn table(isa: Isa, precision: Precision) -> &'static Table {
+    use crate::simd::{Avx2, Avx512, Avx512Bf16};
+    match (isa, precision) {
+        (Isa::Avx2, Precision::Fp32) => &Kernels::<Avx2, F32>::TABLE,
+        (Isa::Avx2, Precision::Bf16) => &Kernels::<Avx2, Bf16>::TABLE,
+        // The products of f32 numbers are the same with and without products of bf16 numbers.
+        (Isa::Avx512 | Isa::Avx512Bf16, Precision::Fp32) => &Kernels::<Avx512, F32>::TABLE,
+        (Isa::Avx512, Precision::Bf16) => &Kernels::<Avx512, Bf16>::TABLE,
+        (Isa::Avx512Bf16, Precision::Bf16) => &Kernels::<Avx512Bf16, Bf16>::TABLE,
+    }
+}

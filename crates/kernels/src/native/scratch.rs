@@ -1,0 +1,70 @@
+//! Memory that kernels need while they run, kept for the next one: pages that the system hands out anew for every step
+//! would have to be cleared every time.
+
+use std::{
+    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    ptr::NonNull,
+    sync::{Mutex, PoisonError},
+};
+
+/// Words of 32 bits, not initialised, at an address that is a multiple of 64.
+pub(crate) struct Scratch {
+    start: NonNull<u32>,
+    words: usize,
+}
+
+// SAFETY: the memory belongs to this value alone.
+unsafe impl Send for Scratch {}
+// SAFETY: a shared reference gives pointers, and only dereferencing those, which is unsafe, touches the memory.
+unsafe impl Sync for Scratch {}
+
+/// What is not in use.
+static POOL: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
+/// Pieces that are kept at most.
+const KEPT: usize = 24;
+
+impl Scratch {
+    /// At least `words` words: a piece that was used before, where one is neither too small nor four times too large.
+    pub(crate) fn new(words: usize) -> Self {
+        let words = words.max(64);
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = |scratch: &Scratch| scratch.words >= words && scratch.words / 4 <= words;
+        let best = pool.iter().enumerate().filter(|(_, s)| fits(s)).min_by_key(|(_, s)| s.words).map(|(i, _)| i);
+        if let Some(best) = best {
+            return pool.remove(best);
+        }
+        drop(pool);
+        let layout = layout(words);
+        // SAFETY: the layout's size is not zero.
+        let start = unsafe { alloc(layout) };
+        let Some(start) = NonNull::new(start.cast()) else { handle_alloc_error(layout) };
+        Self { start, words }
+    }
+
+    pub(crate) fn words(&self) -> *mut u32 {
+        self.start.as_ptr()
+    }
+
+    pub(crate) fn floats(&self) -> *mut f32 {
+        self.start.as_ptr().cast()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
+        pool.push(Self { start: self.start, words: self.words });
+        if pool.len() <= KEPT {
+            return;
+        }
+        // The one that was not used for longest: sizes change from training to validation and back, and from run to run.
+        let gone = std::mem::ManuallyDrop::new(pool.remove(0));
+        // SAFETY: `alloc` gave it with this layout, and nothing refers to it any more.
+        unsafe { dealloc(gone.start.as_ptr().cast(), layout(gone.words)) }
+    }
+}
+
+fn layout(words: usize) -> Layout {
+    // A size that no address space holds fails as a lack of memory does.
+    Layout::from_size_align(words.saturating_mul(4), 64).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u32>()))
+}

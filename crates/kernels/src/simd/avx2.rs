@@ -1,0 +1,180 @@
+//! AVX2 and FMA.
+
+use std::arch::x86_64::{
+    __m256, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_castps_si256, _mm256_castsi256_ps,
+    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
+    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+};
+
+use super::{Element, Job, Simd, prefetch, tile};
+
+/// 256-bit vectors. Twelve sums, three columns and one row of the micro-kernel fill the sixteen registers.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2;
+
+// SAFETY, for every block: the intrinsics need AVX2 and FMA, which the callers of `Simd` have made sure of.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+impl Simd for Avx2 {
+    type V = __m256;
+    const LANES: usize = 8;
+    const ROWS: usize = 4;
+    // 18 KiB of the micro-panel of 24 columns and twice 3 KiB of those of 4 rows, of 32 KiB.
+    const DEPTH: usize = 192;
+
+    #[target_feature(enable = "avx2,fma")]
+    unsafe fn execute<J: Job>(job: &J) {
+        unsafe { job.run::<Self>() }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
+        unsafe {
+            if E::PER_UNIT == 1 {
+                tile_f32(depth, a, b, c, stride, add);
+            } else {
+                tile::<Self, E, { Self::ROWS }>(depth, a, b, c, stride, add);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> __m256 {
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> __m256 {
+        unsafe { _mm256_loadu_ps(p) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(p: *mut f32, v: __m256) {
+        unsafe { _mm256_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn add(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_add_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn sub(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_sub_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn mul(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_mul_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn div(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_div_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn max(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_max_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn min(a: __m256, b: __m256) -> __m256 {
+        unsafe { _mm256_min_ps(a, b) }
+    }
+
+    #[inline(always)]
+    unsafe fn fma(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { _mm256_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_bf16(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe {
+            let low = |v| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(v)));
+            let high = |v| _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32.cast_signed())));
+            let (a_low, a_high, b_low, b_high) = (low(a), high(a), low(b), high(b));
+            _mm256_fmadd_ps(a_high, b_high, _mm256_fmadd_ps(a_low, b_low, c))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn round(v: __m256) -> __m256 {
+        // 8: to nearest, without an exception.
+        unsafe { _mm256_round_ps::<8>(v) }
+    }
+
+    #[inline(always)]
+    unsafe fn exp2i(v: __m256) -> __m256 {
+        unsafe {
+            let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
+        }
+    }
+}
+
+/// [`tile`] of f32 numbers, in which every register has its place: compilers broadcast two rows at a time, for which one
+/// register is missing, and the sum that they keep in memory instead makes the loop half as fast.
+///
+/// # Safety
+/// As [`tile`]; `depth` is not 0.
+#[target_feature(enable = "avx2,fma")]
+unsafe fn tile_f32(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
+    let mut sums = [_mm256_set1_ps(0.0); 12];
+    let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11] = &mut sums;
+    // SAFETY: reads `depth` units of 4 rows and of 24 columns; then as `tile`.
+    unsafe {
+        for row in 0..Avx2::ROWS {
+            prefetch::<Avx2>(c.add(row * stride));
+        }
+        std::arch::asm!(
+            "2:",
+            "vmovups ymm12, [{b}]",
+            "vmovups ymm13, [{b} + 32]",
+            "vmovups ymm14, [{b} + 64]",
+            "vbroadcastss ymm15, [{a}]",
+            "vfmadd231ps ymm0, ymm15, ymm12",
+            "vfmadd231ps ymm1, ymm15, ymm13",
+            "vfmadd231ps ymm2, ymm15, ymm14",
+            "vbroadcastss ymm15, [{a} + 4]",
+            "vfmadd231ps ymm3, ymm15, ymm12",
+            "vfmadd231ps ymm4, ymm15, ymm13",
+            "vfmadd231ps ymm5, ymm15, ymm14",
+            "vbroadcastss ymm15, [{a} + 8]",
+            "vfmadd231ps ymm6, ymm15, ymm12",
+            "vfmadd231ps ymm7, ymm15, ymm13",
+            "vfmadd231ps ymm8, ymm15, ymm14",
+            "vbroadcastss ymm15, [{a} + 12]",
+            "vfmadd231ps ymm9, ymm15, ymm12",
+            "vfmadd231ps ymm10, ymm15, ymm13",
+            "vfmadd231ps ymm11, ymm15, ymm14",
+            "add {a}, 16",
+            "add {b}, 96",
+            "dec {depth}",
+            "jnz 2b",
+            a = inout(reg) a => _,
+            b = inout(reg) b => _,
+            depth = inout(reg) depth => _,
+            inout("ymm0") *s0,
+            inout("ymm1") *s1,
+            inout("ymm2") *s2,
+            inout("ymm3") *s3,
+            inout("ymm4") *s4,
+            inout("ymm5") *s5,
+            inout("ymm6") *s6,
+            inout("ymm7") *s7,
+            inout("ymm8") *s8,
+            inout("ymm9") *s9,
+            inout("ymm10") *s10,
+            inout("ymm11") *s11,
+            out("ymm12") _,
+            out("ymm13") _,
+            out("ymm14") _,
+            out("ymm15") _,
+            options(nostack, readonly),
+        );
+        for (index, sum) in sums.into_iter().enumerate() {
+            let place = c.add(index / 3 * stride + index % 3 * Avx2::LANES);
+            _mm256_storeu_ps(place, if add { _mm256_add_ps(_mm256_loadu_ps(place), sum) } else { sum });
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Sixteen lanes in plain Rust: lets tests try the shapes of AVX-512 on every processor.
+
+use super::{Element, Job, Simd, tile};
+
+/// An array as a vector.
+#[derive(Clone, Copy)]
+pub(crate) struct Emulated;
+
+fn zip(a: [f32; 16], b: [f32; 16], f: impl Fn(f32, f32) -> f32) -> [f32; 16] {
+    std::array::from_fn(|lane| f(a[lane], b[lane]))
+}
+
+// SAFETY, for every block: as the trait says of pointers; there is nothing that a processor must have.
+#[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
+impl Simd for Emulated {
+    type V = [f32; 16];
+    const LANES: usize = 16;
+    const ROWS: usize = 8;
+    const DEPTH: usize = 5;
+
+    unsafe fn execute<J: Job>(job: &J) {
+        unsafe { job.run::<Self>() }
+    }
+
+    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
+        unsafe { tile::<Self, E, { Self::ROWS }>(depth, a, b, c, stride, add) }
+    }
+
+    unsafe fn splat(x: f32) -> [f32; 16] {
+        [x; 16]
+    }
+
+    unsafe fn load(p: *const f32) -> [f32; 16] {
+        unsafe { p.cast::<[f32; 16]>().read_unaligned() }
+    }
+
+    unsafe fn store(p: *mut f32, v: [f32; 16]) {
+        unsafe { p.cast::<[f32; 16]>().write_unaligned(v) }
+    }
+
+    unsafe fn add(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| a + b)
+    }
+
+    unsafe fn sub(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| a - b)
+    }
+
+    unsafe fn mul(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| a * b)
+    }
+
+    unsafe fn div(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| a / b)
+    }
+
+    unsafe fn max(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    unsafe fn min(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    unsafe fn fma(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| a[lane].mul_add(b[lane], c[lane]))
+    }
+
+    unsafe fn dot_bf16(a: [f32; 16], b: [f32; 16], c: [f32; 16]) -> [f32; 16] {
+        let low = |x: f32| f32::from_bits(x.to_bits() << 16);
+        let high = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
+        std::array::from_fn(|lane| high(a[lane]).mul_add(high(b[lane]), low(a[lane]).mul_add(low(b[lane]), c[lane])))
+    }
+
+    unsafe fn round(v: [f32; 16]) -> [f32; 16] {
+        v.map(f32::round_ties_even)
+    }
+
+    unsafe fn exp2i(v: [f32; 16]) -> [f32; 16] {
+        v.map(|x| f32::from_bits(((x as i32 + 127) << 23).cast_unsigned()))
+    }
+}

@@ -1,0 +1,280 @@
+//! Vectors of f32, one type an instruction set, and the loops that are compiled once for each.
+
+use std::sync::OnceLock;
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(test)]
+pub(crate) mod emulated;
+mod math;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use self::{
+    avx2::Avx2,
+    avx512::{Avx512, Avx512Bf16},
+};
+pub(crate) use math::{exp, sigmoid, tanh};
+
+/// The vectors of an instruction set.
+///
+/// # Safety
+/// Every function may be called only where the processor has the instruction set, and reads or writes `LANES` numbers
+/// behind its pointers.
+pub(crate) trait Simd: Copy + 'static {
+    /// `LANES` f32.
+    type V: Copy;
+    /// Numbers a vector.
+    const LANES: usize;
+    /// Rows of the micro-kernel: with its three vectors of columns, as many sums as the registers hold.
+    const ROWS: usize;
+    /// Units of depth after which a product's micro-panels are left for the next ones: what the cache next to the core holds.
+    const DEPTH: usize;
+
+    /// Runs `job` compiled for this instruction set.
+    unsafe fn execute<J: Job>(job: &J);
+    /// The micro-kernel, with as many rows as this instruction set has.
+    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool);
+
+    unsafe fn splat(x: f32) -> Self::V;
+    unsafe fn load(p: *const f32) -> Self::V;
+    unsafe fn store(p: *mut f32, v: Self::V);
+    unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
+    unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once.
+    unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c` and, in f32, the two products of a pair of bf16 numbers a lane.
+    unsafe fn dot_bf16(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// To the nearest integer.
+    unsafe fn round(v: Self::V) -> Self::V;
+    /// 2 to the power of integers in `-126..=127`.
+    unsafe fn exp2i(v: Self::V) -> Self::V;
+}
+
+/// A loop that is compiled for every instruction set. `run` and all that it calls must be `#[inline(always)]`: only then do
+/// they become part of a function that may use the instructions.
+pub(crate) trait Job {
+    /// # Safety
+    /// As each implementation says; and the processor has `S`.
+    unsafe fn run<S: Simd>(&self);
+}
+
+/// How the numbers of a product are packed: in units of 32 bits.
+pub(crate) trait Element: 'static {
+    /// Numbers a unit, next to each other in depth.
+    const PER_UNIT: usize;
+    /// A unit of the numbers at two neighbouring depths.
+    fn unit(low: f32, high: f32) -> u32;
+    /// `c` and the products of the units of `a` and `b`.
+    ///
+    /// # Safety
+    /// The processor has `S`.
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, c: S::V) -> S::V;
+}
+
+/// f32 numbers, one a unit.
+pub(crate) struct F32;
+
+impl Element for F32 {
+    const PER_UNIT: usize = 1;
+
+    #[inline(always)]
+    fn unit(low: f32, _: f32) -> u32 {
+        low.to_bits()
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, c: S::V) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::fma(a, b, c) }
+    }
+}
+
+/// Pairs of bf16 numbers.
+pub(crate) struct Bf16;
+
+impl Element for Bf16 {
+    const PER_UNIT: usize = 2;
+
+    #[inline(always)]
+    fn unit(low: f32, high: f32) -> u32 {
+        (to_bf16(low) >> 16) | to_bf16(high)
+    }
+
+    #[inline(always)]
+    unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, c: S::V) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::dot_bf16(a, b, c) }
+    }
+}
+
+/// The nearest bf16 number, ties to even, in the upper half; NaN stays NaN.
+#[inline(always)]
+fn to_bf16(x: f32) -> u32 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
+    (if x.is_nan() { bits | 0x0040_0000 } else { rounded }) & 0xffff_0000
+}
+
+/// The body of [`Simd::tile`]: `c[ROWS][3 * LANES]` becomes (or, with `add`, grows by) the product of a panel of `a`,
+/// `[depth][ROWS]` units, and one of `b`, `[depth][3 * LANES]` units.
+///
+/// # Safety
+/// The panels hold that many units, `c` has `ROWS` rows of `3 * LANES` numbers, `stride` apart; the processor has `S`.
+#[inline(always)]
+unsafe fn tile<S: Simd, E: Element, const ROWS: usize>(
+    depth: usize,
+    a: *const u32,
+    b: *const u32,
+    c: *mut f32,
+    stride: usize,
+    add: bool,
+) {
+    // SAFETY: every offset lies within the panels, and within the rows of `c`.
+    unsafe {
+        let (mut a, mut b) = (a.cast::<f32>(), b.cast::<f32>());
+        for row in 0..ROWS {
+            prefetch::<S>(c.add(row * stride));
+        }
+        let mut sums = [[S::splat(0.0); 3]; ROWS];
+        for _ in 0..depth {
+            let columns = [S::load(b), S::load(b.add(S::LANES)), S::load(b.add(2 * S::LANES))];
+            for (row, sums) in sums.iter_mut().enumerate() {
+                let left = S::splat(*a.add(row));
+                for (sum, column) in sums.iter_mut().zip(columns) {
+                    *sum = E::multiply_add::<S>(left, column, *sum);
+                }
+            }
+            a = a.add(ROWS);
+            b = b.add(3 * S::LANES);
+        }
+        for (row, sums) in sums.into_iter().enumerate() {
+            for (column, sum) in sums.into_iter().enumerate() {
+                let place = c.add(row * stride + column * S::LANES);
+                S::store(place, if add { S::add(S::load(place), sum) } else { sum });
+            }
+        }
+    }
+}
+
+/// Asks for a row of the micro-kernel's sums, `3 * LANES` numbers, long before they are needed.
+///
+/// # Safety
+/// The row can be read.
+#[inline(always)]
+unsafe fn prefetch<S: Simd>(row: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..3 * S::LANES).step_by(16).chain([3 * S::LANES - 1]) {
+        // SAFETY: within the row.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(row.add(line).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = row;
+}
+
+/// The first `count` numbers behind `p`, then zeros.
+///
+/// # Safety
+/// `count` is at most `LANES`, and that many numbers can be read; the processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn load_part<S: Simd>(p: *const f32, count: usize) -> S::V {
+    // SAFETY: only `count` numbers are read; the buffer is as wide as the widest vector.
+    unsafe {
+        if count == S::LANES {
+            return S::load(p);
+        }
+        let mut buffer = [0f32; 16];
+        std::ptr::copy_nonoverlapping(p, buffer.as_mut_ptr(), count);
+        S::load(buffer.as_ptr())
+    }
+}
+
+/// Writes the first `count` numbers of `v`.
+///
+/// # Safety
+/// `count` is at most `LANES`, and that many numbers can be written; the processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn store_part<S: Simd>(p: *mut f32, v: S::V, count: usize) {
+    // SAFETY: only `count` numbers are written; the buffer is as wide as the widest vector.
+    unsafe {
+        if count == S::LANES {
+            return S::store(p, v);
+        }
+        let mut buffer = [0f32; 16];
+        S::store(buffer.as_mut_ptr(), v);
+        std::ptr::copy_nonoverlapping(buffer.as_ptr(), p, count);
+    }
+}
+
+/// An instruction set that the kernels are compiled for; each includes those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Isa {
+    /// AVX2 and FMA: 256 bits; products of bf16 numbers are made in f32.
+    Avx2,
+    /// AVX-512F: 512 bits; products of bf16 numbers are made in f32.
+    Avx512,
+    /// AVX-512F with AVX-512 BF16, which multiplies bf16 numbers.
+    Avx512Bf16,
+}
+
+impl Isa {
+    /// The best one that this processor has.
+    #[must_use]
+    pub fn detect() -> Option<Self> {
+        static FOUND: OnceLock<Option<Isa>> = OnceLock::new();
+        *FOUND.get_or_init(detect)
+    }
+
+    /// The name in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+            Self::Avx512Bf16 => "avx512-bf16",
+        }
+    }
+}
+
+/// Calls a function of one type, an instruction set, with every one that the processor has, and with the emulated one.
+#[cfg(test)]
+macro_rules! with_each {
+    ($check:ident) => {{
+        $check::<crate::simd::emulated::Emulated>();
+        #[cfg(target_arch = "x86_64")]
+        if let Some(best) = crate::simd::Isa::detect() {
+            use crate::simd::{Avx2, Avx512, Avx512Bf16, Isa};
+            $check::<Avx2>();
+            if best >= Isa::Avx512 {
+                $check::<Avx512>();
+            }
+            if best >= Isa::Avx512Bf16 {
+                $check::<Avx512Bf16>();
+            }
+        }
+    }};
+}
+#[cfg(test)]
+pub(crate) use with_each;
+
+#[cfg(target_arch = "x86_64")]
+fn detect() -> Option<Isa> {
+    let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+    if !avx2 {
+        return None;
+    }
+    if !is_x86_feature_detected!("avx512f") {
+        return Some(Isa::Avx2);
+    }
+    Some(if is_x86_feature_detected!("avx512bf16") { Isa::Avx512Bf16 } else { Isa::Avx512 })
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn detect() -> Option<Isa> {
+    None
+}

@@ -1,1 +1,0 @@
-//! Whole-pipeline tests through the binaries.
