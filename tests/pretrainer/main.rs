@@ -3,6 +3,7 @@
 
 mod configs;
 mod pipeline;
+mod precision;
 mod program;
 mod stops;
 mod usage;

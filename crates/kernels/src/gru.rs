@@ -45,6 +45,24 @@ pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, compute: Compute) -
     layer(x, h, weights, compute.precision, compute.table(x.device()))
 }
 
+/// On a CUDA device, moves the weights of a layer into one buffer, of which they become parts: what cuDNN computes from.
+/// Otherwise it would copy them there in every call. Elsewhere this does nothing.
+///
+/// # Errors
+/// When libtorch refuses, out of memory included.
+pub fn flatten(weights: &GruWeights<'_>) -> Result<(), Error> {
+    const GRU: i64 = 3;
+    let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
+    if let (true, &[_, input], &[_, hidden]) =
+        (weight_ih.device().is_cuda(), weight_ih.size().as_slice(), weight_hh.size().as_slice())
+    {
+        let all = [weight_ih, weight_hh, bias_ih, bias_hh];
+        let flat = || Tensor::f_internal_cudnn_rnn_flatten_weight(&all, 4, input, GRU, hidden, 0, 1, false, false);
+        let _ = tch::no_grad(flat).map_err(|error| Error(format!("gru: {error}")))?;
+    }
+    Ok(())
+}
+
 /// The layer with a backward pass of its own: the kernels of `table`, or over libtorch's products. The operands fit.
 fn layer(
     x: &Tensor,
@@ -132,6 +150,33 @@ mod tests {
         let (y, last) = layer(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, precision, table).unwrap();
         (y.square().sum(Kind::Float) + last.sum(Kind::Float)).backward();
         [y.detach(), last.detach()].into_iter().chain(operands.iter().map(Tensor::grad)).collect()
+    }
+
+    /// However many threads share the units, more than there are cores, or one that does it all because libtorch's threads
+    /// are at work already.
+    #[test]
+    fn the_same_bits_whatever_the_number_of_threads() {
+        let sizes = (4, 5, 37, 150);
+        for precision in [Precision::Fp32, Precision::Bf16] {
+            for (name, table) in crate::native::tables(precision) {
+                let numbers = || {
+                    let found = run(sizes, precision, Some(table));
+                    found.iter().map(|t| Vec::<f32>::try_from(t.reshape(-1)).unwrap()).collect::<Vec<_>>()
+                };
+                let expected = numbers();
+                let check = |threads: &str| {
+                    assert!(numbers() == expected, "{name} {precision:?}, {threads} threads");
+                };
+                // A test has a thread of its own, and the number is that thread's.
+                let before = tch::get_num_threads();
+                for threads in [1, 2, 3, 5] {
+                    tch::set_num_threads(threads);
+                    check(&threads.to_string());
+                }
+                tch::set_num_threads(before);
+                crate::native::parallel(2, &|own: std::ops::Range<usize>| own.for_each(|_| check("nested")));
+            }
+        }
     }
 
     /// The shapes of every instruction set, those that this processor lacks emulated: more panels than one and depths than a

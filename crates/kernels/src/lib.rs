@@ -30,13 +30,15 @@ mod compute;
 mod gru;
 mod native;
 mod precision;
+mod random;
 mod simd;
 mod softmax;
 
 pub use adamw::{AdamWStep, fused_adamw};
 pub use compute::{Compute, Kernels, product_speed};
-pub use gru::{GruWeights, gru};
+pub use gru::{GruWeights, flatten, gru};
 pub use precision::{Precision, autocast};
+pub use random::{dropout_mask, mix, random_bits};
 pub use simd::Isa;
 pub use softmax::{logits, nll, nll_sum};
 

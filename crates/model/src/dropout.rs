@@ -27,7 +27,7 @@ impl Noise<'_> {
             return Ok(x);
         }
         let (_, batch, width) = x.size3()?;
-        let mask = site.named(purpose).dropout_mask(&[1, batch, width], rate, x.device());
+        let mask = site.named(purpose).dropout_mask(&[1, batch, width], rate, x.device())?;
         Ok(x.f_mul(&mask)?)
     }
 }

@@ -32,17 +32,20 @@ pub struct Encoder {
 
 impl Encoder {
     /// Adds the weights `encoder.embedding.weight`, `encoder.forward.rnns.0.weight_ih_l0`, ...
-    pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64) -> Self {
+    ///
+    /// # Errors
+    /// When libtorch refuses to lay them out for a GPU.
+    pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64) -> Result<Self, Error> {
         let embedding = params.add("encoder.embedding.weight", &[vocab_size, config.embedding], 0.1, 0);
         let mut stack = |reading: Reading| {
             let layer = |l: usize| {
                 let prefix = format!("encoder.{}.rnns.{l}", reading.name());
                 GruLayer::new(params, &prefix, config.widths(l), l + 1)
             };
-            (reading, (0..config.layers).map(layer).collect())
+            Ok((reading, (0..config.layers).map(layer).collect::<Result<_, Error>>()?))
         };
-        let stacks = config.direction.readings().iter().map(|&reading| stack(reading)).collect();
-        Self { embedding, stacks }
+        let stacks = config.direction.readings().iter().map(|&reading| stack(reading)).collect::<Result<_, Error>>()?;
+        Ok(Self { embedding, stacks })
     }
 
     /// The embedding's weights, `[V, E]`.
@@ -98,7 +101,7 @@ impl Encoder {
         match noise {
             Some(Noise { site, rates }) if rates.embedding > 0.0 => {
                 let (vocab, _) = self.embedding.size2()?;
-                let mask = site.named("embedding").dropout_mask(&[vocab], rates.embedding, tokens.device());
+                let mask = site.named("embedding").dropout_mask(&[vocab], rates.embedding, tokens.device())?;
                 let mask = mask.f_index_select(0, &tokens.f_reshape(-1)?)?.f_view_as(tokens)?.f_unsqueeze(-1)?;
                 Ok(embedded.f_mul(&mask)?)
             }

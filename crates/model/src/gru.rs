@@ -18,16 +18,28 @@ pub(crate) struct GruLayer {
 impl GruLayer {
     /// Adds the weights `{prefix}.weight_ih_l0`, ... of layer group `group`, drawn from U(-1/sqrt(H), 1/sqrt(H)) as
     /// `torch.nn.GRU` draws them.
-    pub(crate) fn new(params: &mut Params, prefix: &str, (input, hidden): (i64, i64), group: usize) -> Self {
+    pub(crate) fn new(
+        params: &mut Params,
+        prefix: &str,
+        (input, hidden): (i64, i64),
+        group: usize,
+    ) -> Result<Self, Error> {
         let bound = 1.0 / (hidden as f64).sqrt();
         let mut add = |name: &str, shape: &[i64]| params.add(format!("{prefix}.{name}_l0"), shape, bound, group);
-        Self {
+        let layer = Self {
             weight_ih: add("weight_ih", &[3 * hidden, input]),
             weight_hh: add("weight_hh", &[3 * hidden, hidden]),
             bias_ih: add("bias_ih", &[3 * hidden]),
             bias_hh: add("bias_hh", &[3 * hidden]),
             hidden,
-        }
+        };
+        grulm_kernels::flatten(&layer.weights(&layer.weight_hh))?;
+        Ok(layer)
+    }
+
+    /// The layer's weights with a recurrent matrix in place of its own.
+    fn weights<'a>(&'a self, weight_hh: &'a Tensor) -> GruWeights<'a> {
+        GruWeights { weight_ih: &self.weight_ih, weight_hh, bias_ih: &self.bias_ih, bias_hh: &self.bias_hh }
     }
 
     /// Width of the output.
@@ -46,16 +58,10 @@ impl GruLayer {
     ) -> Result<(Tensor, Tensor), Error> {
         let dropped = match weight_dropout {
             Some((site, rate)) if rate > 0.0 => {
-                &self.weight_hh * site.dropout_mask(&self.weight_hh.size(), rate, x.device())
+                &self.weight_hh * site.dropout_mask(&self.weight_hh.size(), rate, x.device())?
             }
             _ => self.weight_hh.shallow_clone(),
         };
-        let weights = GruWeights {
-            weight_ih: &self.weight_ih,
-            weight_hh: &dropped,
-            bias_ih: &self.bias_ih,
-            bias_hh: &self.bias_hh,
-        };
-        Ok(grulm_kernels::gru(x, h, &weights, compute)?)
+        Ok(grulm_kernels::gru(x, h, &self.weights(&dropped), compute)?)
     }
 }

@@ -49,7 +49,7 @@ impl LanguageModel {
             return Err(Invalid::new("vocab_size", vocab_size, "1 to 2^31").into());
         }
         let mut params = Params::new(seed, device);
-        let encoder = Encoder::new(&mut params, config, vocab_size);
+        let encoder = Encoder::new(&mut params, config, vocab_size)?;
         let decoder = Decoder::new(&mut params, config, vocab_size, encoder.embedding());
         let shape = Shape { version: VERSION, vocab_size, model: config.clone() };
         Ok(Self { shape, params, encoder, decoder })

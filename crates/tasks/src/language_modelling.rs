@@ -5,7 +5,7 @@ use std::path::Path;
 use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{Carry, LanguageModel, Noise, Params, Reading};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{
     Error, Loss, Scores, Step, Task,
@@ -113,6 +113,12 @@ pub fn score_split(
     Ok(scores)
 }
 
+/// Tokens of some lanes, `[T, B]`, on `device`. A GPU takes them from pinned memory, so that the host need not wait.
+fn tokens(ids: &[i64], lanes: usize, device: Device) -> Result<Tensor, Error> {
+    let ids = Tensor::from_slice(ids).f_view([-1, lanes as i64])?;
+    Ok(if device.is_cuda() { ids.f_pin_memory(device)?.f_to_device_(device, Kind::Int64, true, false)? } else { ids })
+}
+
 impl Task for LanguageModelling {
     fn params(&self) -> &Params {
         self.model.params()
@@ -123,12 +129,12 @@ impl Task for LanguageModelling {
         let mut count = 0;
         for (index, direction) in self.directions.iter_mut().enumerate() {
             let batch = direction.lanes.batch(step.batch(), 0, 1);
-            let (device, shape) = (self.model.device(), [-1, batch.lanes as i64]);
+            let device = self.model.device();
             if batch.starts {
                 direction.carry = self.model.encoder().zero_carry(direction.reading, batch.lanes as i64, device)?;
             }
-            let [inputs, targets] =
-                [&batch.inputs, &batch.targets].map(|ids| Tensor::from_slice(ids).view(shape).to_device(device));
+            let on_device = |ids| tokens(ids, batch.lanes, device);
+            let (inputs, targets) = (on_device(&batch.inputs)?, on_device(&batch.targets)?);
             let noise = Noise { site: step.site().at(index as u64), rates: &self.model.config().dropout };
             let (sum, after) = self.model.loss(
                 direction.reading,

@@ -16,6 +16,7 @@ use crate::{
 
 pub(crate) use self::{
     gru::{GruBackward, GruForward},
+    parallel::{parallel, share, threads},
     softmax::CrossEntropy,
 };
 

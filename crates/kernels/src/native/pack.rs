@@ -3,7 +3,7 @@
 use std::{marker::PhantomData, ops::Range};
 
 use super::scratch::Scratch;
-use crate::simd::{Element, Job, Simd};
+use crate::simd::{Element, Job, MOST_ROWS, Simd};
 
 /// An operand in memory: `outer` rows of the left one, or columns of the right one, each of `depth` numbers. One of the
 /// strides is 1.
@@ -66,12 +66,6 @@ impl Packed {
         // SAFETY: the caller's.
         unsafe { self.scratch.words().add((index * self.depth + depth) * self.width) }
     }
-
-    /// Makes every unit zero.
-    pub(crate) fn clear(&mut self) {
-        // SAFETY: this is what `new` took.
-        unsafe { std::ptr::write_bytes(self.scratch.words(), 0, self.panels * self.width * self.depth) }
-    }
 }
 
 /// Packs panels `range` of `matrix` into `to`, from unit `from` of their depth on; lanes beyond the matrix become zero.
@@ -97,11 +91,14 @@ impl<E: Element> Job for Pack<'_, E> {
         // SAFETY: the panels lie within `to`, and their rows within the matrix.
         unsafe {
             if self.matrix.depth_stride == 1 {
-                self.range.clone().for_each(|panel| self.transpose(panel));
+                // No closure: it would be a function of its own, without the instruction set.
+                for panel in self.range.clone() {
+                    self.transpose::<S>(panel);
+                }
             } else {
                 let group = (COLUMNS / self.to.width).max(1);
                 for first in self.range.clone().step_by(group) {
-                    self.copy(first..(first + group).min(self.range.end));
+                    self.copy::<S>(first..(first + group).min(self.range.end));
                 }
             }
         }
@@ -121,64 +118,103 @@ impl<E: Element> Pack<'_, E> {
         }
     }
 
+    /// A panel of rows: blocks of some of them are turned round in registers.
     #[inline(always)]
-    unsafe fn transpose(&self, panel: usize) {
+    unsafe fn transpose<S: Simd>(&self, panel: usize) {
         let Matrix { data, depth, outer_stride, .. } = *self.matrix;
         let width = self.to.width;
         let (units, whole) = (depth.div_ceil(E::PER_UNIT), depth / E::PER_UNIT);
-        // SAFETY: `outer` is within the matrix, `unit` within its depth.
+        // SAFETY: `outer` is within the matrix, units within its depth; a panel's width is a multiple of `ROWS`.
         unsafe {
             let to = self.to.at(panel, self.from);
             for block in (0..units).step_by(BLOCK) {
                 let end = (block + BLOCK).min(units);
-                for lane in 0..width {
-                    let Some(outer) = self.outer(panel, lane) else {
-                        for unit in block..end {
-                            *to.add(unit * width + lane) = 0;
-                        }
-                        continue;
-                    };
-                    let row = data.add(outer * outer_stride);
-                    for unit in block..end.min(whole) {
-                        let place = row.add(unit * E::PER_UNIT);
-                        *to.add(unit * width + lane) = E::unit(*place, *place.add(E::PER_UNIT - 1));
+                for lane in (0..width).step_by(S::ROWS) {
+                    let mut sources = [None; MOST_ROWS];
+                    for (i, source) in sources.iter_mut().enumerate().take(S::ROWS) {
+                        *source = self.outer(panel, lane + i).map(|outer| data.add(outer * outer_stride));
                     }
-                    if end > whole {
-                        *to.add(whole * width + lane) = E::unit(*row.add(whole * E::PER_UNIT), 0.0);
+                    let mut unit = block;
+                    while unit + S::LANES <= end.min(whole) {
+                        let mut rows = [S::splat(0.0); MOST_ROWS];
+                        for (row, source) in rows.iter_mut().zip(sources) {
+                            if let Some(source) = source {
+                                *row = E::load::<S>(source.add(unit * E::PER_UNIT));
+                            }
+                        }
+                        S::transpose(&rows, to.add(unit * width + lane), width);
+                        unit += S::LANES;
+                    }
+                    for (i, source) in sources.into_iter().enumerate().take(S::ROWS) {
+                        self.lane(source, unit..end, to.add(lane + i));
                     }
                 }
             }
         }
     }
 
+    /// Some units of one row, or zeros where there is none.
+    #[inline(always)]
+    unsafe fn lane(&self, row: Option<*const f32>, units: Range<usize>, to: *mut u32) {
+        let whole = self.matrix.depth / E::PER_UNIT;
+        for unit in units {
+            // SAFETY: within the row, whose last unit may lack its upper number.
+            unsafe {
+                *to.add(unit * self.to.width) = match row.map(|row| row.add(unit * E::PER_UNIT)) {
+                    None => 0,
+                    Some(place) if unit < whole => E::unit(*place, *place.add(E::PER_UNIT - 1)),
+                    Some(place) => E::unit(*place, 0.0),
+                };
+            }
+        }
+    }
+
     /// Panels of columns side by side: each depth of the matrix is another page, and is visited once for all of them.
     #[inline(always)]
-    unsafe fn copy(&self, panels: Range<usize>) {
+    unsafe fn copy<S: Simd>(&self, panels: Range<usize>) {
         debug_assert!(matches!(self.order, Order::Plain), "gates are rows");
         let Matrix { data, outer, depth, depth_stride, .. } = *self.matrix;
         let width = self.to.width;
         let (units, whole) = (depth.div_ceil(E::PER_UNIT), depth / E::PER_UNIT);
-        // SAFETY: `lanes` columns from each panel's first are within the matrix, `unit` is within its depth.
+        let (first, end) = (panels.start * width, panels.end * width);
+        // SAFETY: columns below `outer` are the matrix's, as are the depths of a unit that is whole.
         unsafe {
             for unit in 0..units {
-                for panel in panels.clone() {
-                    let lanes = width.min(outer - panel * width);
-                    let low = data.add(unit * E::PER_UNIT * depth_stride + panel * width);
-                    let to = self.to.at(panel, self.from + unit);
-                    if unit < whole {
-                        let high = low.add((E::PER_UNIT - 1) * depth_stride);
-                        for lane in 0..lanes {
-                            *to.add(lane) = E::unit(*low.add(lane), *high.add(lane));
-                        }
-                    } else {
-                        for lane in 0..lanes {
-                            *to.add(lane) = E::unit(*low.add(lane), 0.0);
-                        }
-                    }
-                    for lane in lanes..width {
-                        *to.add(lane) = 0;
+                let low = data.add(unit * E::PER_UNIT * depth_stride);
+                let high = (unit < whole).then(|| low.add((E::PER_UNIT - 1) * depth_stride));
+                let mut column = first;
+                if let Some(high) = high {
+                    while column + S::LANES <= end.min(outer) {
+                        let units = E::units::<S>(S::load(low.add(column)), S::load(high.add(column)));
+                        self.spread::<S>(units, column, unit);
+                        column += S::LANES;
                     }
                 }
+                for column in column..end {
+                    let of = |row: *const f32| if column < outer { *row.add(column) } else { 0.0 };
+                    let place = self.to.at(column / width, self.from + unit).add(column % width);
+                    *place = E::unit(of(low), high.map_or(0.0, of));
+                }
+            }
+        }
+    }
+
+    /// Puts the units of `LANES` columns from `column` on into their panel, or panels.
+    #[inline(always)]
+    unsafe fn spread<S: Simd>(&self, units: S::V, column: usize, unit: usize) {
+        let unit = self.from + unit;
+        // SAFETY: the columns exist, and a vector is as wide as some narrow panels, or a third of a wide one.
+        unsafe {
+            if self.to.width == S::ROWS {
+                let mut buffer = [0u32; 16];
+                S::store(buffer.as_mut_ptr().cast(), units);
+                for part in 0..S::LANES / S::ROWS {
+                    let to = self.to.at(column / S::ROWS + part, unit);
+                    std::ptr::copy_nonoverlapping(buffer.as_ptr().add(part * S::ROWS), to, S::ROWS);
+                }
+            } else {
+                let width = 3 * S::LANES;
+                S::store(self.to.at(column / width, unit).add(column % width).cast(), units);
             }
         }
     }

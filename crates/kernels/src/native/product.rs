@@ -46,6 +46,17 @@ pub(crate) fn pack_into<S: Simd, E: Element>(matrix: Matrix, order: Order, to: &
     });
 }
 
+/// Packs rows into all panels of `to`, a left operand, from unit `from` of their depth on, as a part of a [`Job`].
+///
+/// # Safety
+/// The rows can be read, nobody else uses these units, and the processor has `S`.
+#[inline(always)]
+pub(crate) unsafe fn pack_part<S: Simd, E: Element>(rows: &Matrix, to: &Packed, from: usize) {
+    let pack = Pack::<E> { matrix: rows, order: Order::Plain, to, from, range: 0..to.panels, element: PhantomData };
+    // SAFETY: the caller's.
+    unsafe { pack.run::<S>() }
+}
+
 /// Where a product goes: `rows` rows of `columns` numbers, `stride` apart.
 #[derive(Clone, Copy)]
 pub(crate) struct Target {

@@ -9,7 +9,7 @@ use super::{
     product::{Target, multiply, pack_left, pack_right},
     scratch::Scratch,
 };
-use crate::simd::{Element, Job, Simd, exp, load_part, store_part};
+use crate::simd::{Element, Job, Simd, exp, load_or, load_part, store_part};
 
 /// Operands (`csrc/native.h`): contiguous; null where said.
 #[repr(C)]
@@ -140,33 +140,24 @@ impl Softmax {
             let logits = self.logits.add(row * vocabulary);
             let target = (*self.targets.add(row)).unsigned_abs() as usize;
             let width = |at: usize| S::LANES.min(vocabulary - at);
-            let mut largest = S::splat(f32::NEG_INFINITY);
-            let mut tail = f32::NEG_INFINITY;
+            let infinite = S::splat(f32::NEG_INFINITY);
+            let biased = |at: usize, count: usize| {
+                S::add(load_or::<S>(logits.add(at), count, infinite), load_part::<S>(self.bias.add(at), count))
+            };
+            let mut largest = infinite;
             for at in (0..vocabulary).step_by(S::LANES) {
-                let count = width(at);
-                let v = S::add(load_part::<S>(logits.add(at), count), load_part::<S>(self.bias.add(at), count));
-                store_part::<S>(logits.add(at), v, count);
-                if count == S::LANES {
-                    largest = S::max(largest, v);
-                } else {
-                    tail = (at..vocabulary).fold(tail, |most, i| most.max(*logits.add(i)));
-                }
+                largest = S::max(largest, biased(at, width(at)));
             }
-            let most = lanes::<S>(largest).into_iter().take(S::LANES).fold(tail, f32::max);
-            let at_target = *logits.add(target);
+            let most = lanes::<S>(largest).into_iter().take(S::LANES).fold(f32::NEG_INFINITY, f32::max);
+            let at_target = *logits.add(target) + *self.bias.add(target);
             let mut sum = S::splat(0.0);
-            let mut rest = 0.0;
             for at in (0..vocabulary).step_by(S::LANES) {
                 let count = width(at);
-                let e = exp::<S>(S::sub(load_part::<S>(logits.add(at), count), S::splat(most)));
+                let e = exp::<S>(S::sub(biased(at, count), S::splat(most)));
                 store_part::<S>(logits.add(at), e, count);
-                if count == S::LANES {
-                    sum = S::add(sum, e);
-                } else {
-                    rest = (at..vocabulary).map(|i| *logits.add(i)).sum();
-                }
+                sum = S::add(sum, e);
             }
-            let total = lanes::<S>(sum).into_iter().take(S::LANES).sum::<f32>() + rest;
+            let total = lanes::<S>(sum).into_iter().take(S::LANES).sum::<f32>();
             *self.nll.add(row) = total.ln() + (most - at_target);
             let Some(sums) = sums else { return };
             let scale = S::splat(1.0 / total);

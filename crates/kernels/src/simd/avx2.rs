@@ -1,12 +1,16 @@
 //! AVX2 and FMA.
 
 use std::arch::x86_64::{
-    __m256, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_castps_si256, _mm256_castsi256_ps,
-    _mm256_cvtps_epi32, _mm256_div_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_min_ps, _mm256_mul_ps,
-    _mm256_round_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    __m256, __m256i, _CMP_UNORD_Q, _mm_storeu_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256,
+    _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castps256_ps128,
+    _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
+    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps,
+    _mm256_mul_ps, _mm256_or_ps, _mm256_or_si256, _mm256_permute4x64_pd, _mm256_round_ps, _mm256_set1_epi32,
+    _mm256_set1_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
+    _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{Element, Job, Simd, prefetch, tile};
+use super::{Element, Job, MOST_ROWS, Simd, prefetch, tile};
 
 /// 256-bit vectors. Twelve sums, three columns and one row of the micro-kernel fill the sixteen registers.
 #[derive(Clone, Copy)]
@@ -50,6 +54,19 @@ impl Simd for Avx2 {
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: __m256) {
         unsafe { _mm256_storeu_ps(p, v) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_some(p: *const f32, count: usize, rest: __m256) -> __m256 {
+        unsafe {
+            let mask = first(count);
+            _mm256_blendv_ps(rest, _mm256_maskload_ps(p, mask), _mm256_castsi256_ps(mask))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_some(p: *mut f32, v: __m256, count: usize) {
+        unsafe { _mm256_maskstore_ps(p, first(count), v) }
     }
 
     #[inline(always)]
@@ -98,6 +115,48 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    unsafe fn pair_bf16(low: __m256, high: __m256) -> __m256 {
+        unsafe {
+            let high = _mm256_and_si256(nearest(high), _mm256_set1_epi32(0xffff_0000_u32.cast_signed()));
+            _mm256_castsi256_ps(_mm256_or_si256(_mm256_srli_epi32::<16>(nearest(low)), high))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn pairs_bf16(p: *const f32) -> __m256 {
+        unsafe {
+            // The even and the odd numbers of both, then the middle quarters in their places.
+            let (first, second) = (Self::load(p), Self::load(p.add(8)));
+            let (even, odd) =
+                (_mm256_shuffle_ps::<0b10_00_10_00>(first, second), _mm256_shuffle_ps::<0b11_01_11_01>(first, second));
+            let pairs = _mm256_castps_pd(Self::pair_bf16(even, odd));
+            _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(pairs))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn transpose(rows: &[__m256; MOST_ROWS], to: *mut u32, stride: usize) {
+        unsafe {
+            let to = to.cast::<f32>();
+            let (low, high) = (
+                [_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1])],
+                [_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3])],
+            );
+            // Half h of number i holds lane 4 h + i of four rows.
+            let lanes = [
+                _mm256_shuffle_ps::<0b01_00_01_00>(low[0], high[0]),
+                _mm256_shuffle_ps::<0b11_10_11_10>(low[0], high[0]),
+                _mm256_shuffle_ps::<0b01_00_01_00>(low[1], high[1]),
+                _mm256_shuffle_ps::<0b11_10_11_10>(low[1], high[1]),
+            ];
+            for (lane, both) in lanes.into_iter().enumerate() {
+                _mm_storeu_ps(to.add(lane * stride), _mm256_castps256_ps128(both));
+                _mm_storeu_ps(to.add((4 + lane) * stride), _mm256_extractf128_ps::<1>(both));
+            }
+        }
+    }
+
+    #[inline(always)]
     unsafe fn round(v: __m256) -> __m256 {
         // 8: to nearest, without an exception.
         unsafe { _mm256_round_ps::<8>(v) }
@@ -109,6 +168,34 @@ impl Simd for Avx2 {
             let exponent = _mm256_add_epi32(_mm256_cvtps_epi32(v), _mm256_set1_epi32(127));
             _mm256_castsi256_ps(_mm256_slli_epi32::<23>(exponent))
         }
+    }
+}
+
+/// A mask of the first `count` lanes.
+///
+/// # Safety
+/// `count` is at most 8; the processor has AVX2.
+#[inline(always)]
+unsafe fn first(count: usize) -> __m256i {
+    const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+    // SAFETY: eight numbers from any of the first nine places on are within the table.
+    unsafe { _mm256_loadu_si256(LANES.as_ptr().add(8 - count).cast()) }
+}
+
+/// The nearest bf16 number, ties to even, in the upper half of each lane; below it, anything. NaN stays NaN.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn nearest(v: __m256) -> __m256i {
+    // SAFETY: the caller's.
+    unsafe {
+        let bits = _mm256_castps_si256(v);
+        let odd = _mm256_and_si256(_mm256_srli_epi32::<16>(bits), _mm256_set1_epi32(1));
+        let rounded = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+        let quiet = _mm256_or_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(0x0040_0000)));
+        let nan = _mm256_cmp_ps::<_CMP_UNORD_Q>(v, v);
+        _mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(rounded), quiet, nan))
     }
 }
 
@@ -124,7 +211,7 @@ unsafe fn tile_f32(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stri
     // SAFETY: reads `depth` units of 4 rows and of 24 columns; then as `tile`.
     unsafe {
         for row in 0..Avx2::ROWS {
-            prefetch::<Avx2>(c.add(row * stride));
+            prefetch(c.add(row * stride), 3 * Avx2::LANES);
         }
         std::arch::asm!(
             "2:",

@@ -1,6 +1,6 @@
 //! Sixteen lanes in plain Rust: lets tests try the shapes of AVX-512 on every processor.
 
-use super::{Element, Job, Simd, tile};
+use super::{Bf16, Element, Job, MOST_ROWS, Simd, tile};
 
 /// An array as a vector.
 #[derive(Clone, Copy)]
@@ -38,6 +38,14 @@ impl Simd for Emulated {
         unsafe { p.cast::<[f32; 16]>().write_unaligned(v) }
     }
 
+    unsafe fn load_some(p: *const f32, count: usize, rest: [f32; 16]) -> [f32; 16] {
+        std::array::from_fn(|lane| if lane < count { unsafe { *p.add(lane) } } else { rest[lane] })
+    }
+
+    unsafe fn store_some(p: *mut f32, v: [f32; 16], count: usize) {
+        unsafe { std::ptr::copy_nonoverlapping(v.as_ptr(), p, count) }
+    }
+
     unsafe fn add(a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
         zip(a, b, |a, b| a + b)
     }
@@ -70,6 +78,22 @@ impl Simd for Emulated {
         let low = |x: f32| f32::from_bits(x.to_bits() << 16);
         let high = |x: f32| f32::from_bits(x.to_bits() & 0xffff_0000);
         std::array::from_fn(|lane| high(a[lane]).mul_add(high(b[lane]), low(a[lane]).mul_add(low(b[lane]), c[lane])))
+    }
+
+    unsafe fn pair_bf16(low: [f32; 16], high: [f32; 16]) -> [f32; 16] {
+        zip(low, high, |low, high| f32::from_bits(Bf16::unit(low, high)))
+    }
+
+    unsafe fn pairs_bf16(p: *const f32) -> [f32; 16] {
+        std::array::from_fn(|lane| unsafe { f32::from_bits(Bf16::unit(*p.add(2 * lane), *p.add(2 * lane + 1))) })
+    }
+
+    unsafe fn transpose(rows: &[[f32; 16]; MOST_ROWS], to: *mut u32, stride: usize) {
+        for (row, numbers) in rows.iter().enumerate() {
+            for (lane, number) in numbers.iter().enumerate() {
+                unsafe { *to.add(lane * stride + row) = number.to_bits() };
+            }
+        }
     }
 
     unsafe fn round(v: [f32; 16]) -> [f32; 16] {

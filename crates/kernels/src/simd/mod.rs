@@ -40,6 +40,10 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;
     unsafe fn store(p: *mut f32, v: Self::V);
+    /// The first `count` numbers, at most `LANES`, behind `p`; the others are those of `rest`. Nothing beyond is read.
+    unsafe fn load_some(p: *const f32, count: usize, rest: Self::V) -> Self::V;
+    /// Writes the first `count` numbers, at most `LANES`, and nothing beyond.
+    unsafe fn store_some(p: *mut f32, v: Self::V, count: usize);
     unsafe fn add(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn sub(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn mul(a: Self::V, b: Self::V) -> Self::V;
@@ -50,11 +54,20 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c` and, in f32, the two products of a pair of bf16 numbers a lane.
     unsafe fn dot_bf16(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// A pair of bf16 numbers a lane: the nearest ones to those of `low` and `high`.
+    unsafe fn pair_bf16(low: Self::V, high: Self::V) -> Self::V;
+    /// A pair of bf16 numbers a lane, nearest to the `2 * LANES` numbers behind `p` in their order.
+    unsafe fn pairs_bf16(p: *const f32) -> Self::V;
+    /// Writes lane `i` of each of the first `ROWS` of `rows` behind `to + i * stride`, for every lane.
+    unsafe fn transpose(rows: &[Self::V; MOST_ROWS], to: *mut u32, stride: usize);
     /// To the nearest integer.
     unsafe fn round(v: Self::V) -> Self::V;
     /// 2 to the power of integers in `-126..=127`.
     unsafe fn exp2i(v: Self::V) -> Self::V;
 }
+
+/// The largest [`Simd::ROWS`].
+pub(crate) const MOST_ROWS: usize = 8;
 
 /// A loop that is compiled for every instruction set. `run` and all that it calls must be `#[inline(always)]`: only then do
 /// they become part of a function that may use the instructions.
@@ -70,6 +83,16 @@ pub(crate) trait Element: 'static {
     const PER_UNIT: usize;
     /// A unit of the numbers at two neighbouring depths.
     fn unit(low: f32, high: f32) -> u32;
+    /// Units of the numbers at two neighbouring depths.
+    ///
+    /// # Safety
+    /// The processor has `S`.
+    unsafe fn units<S: Simd>(low: S::V, high: S::V) -> S::V;
+    /// `LANES` units of the numbers behind `p`.
+    ///
+    /// # Safety
+    /// So many numbers, `PER_UNIT` a unit, can be read; the processor has `S`.
+    unsafe fn load<S: Simd>(p: *const f32) -> S::V;
     /// `c` and the products of the units of `a` and `b`.
     ///
     /// # Safety
@@ -89,6 +112,17 @@ impl Element for F32 {
     }
 
     #[inline(always)]
+    unsafe fn units<S: Simd>(low: S::V, _: S::V) -> S::V {
+        low
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(p: *const f32) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::load(p) }
+    }
+
+    #[inline(always)]
     unsafe fn multiply_add<S: Simd>(a: S::V, b: S::V, c: S::V) -> S::V {
         // SAFETY: the caller's.
         unsafe { S::fma(a, b, c) }
@@ -104,6 +138,18 @@ impl Element for Bf16 {
     #[inline(always)]
     fn unit(low: f32, high: f32) -> u32 {
         (to_bf16(low) >> 16) | to_bf16(high)
+    }
+
+    #[inline(always)]
+    unsafe fn units<S: Simd>(low: S::V, high: S::V) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::pair_bf16(low, high) }
+    }
+
+    #[inline(always)]
+    unsafe fn load<S: Simd>(p: *const f32) -> S::V {
+        // SAFETY: the caller's.
+        unsafe { S::pairs_bf16(p) }
     }
 
     #[inline(always)]
@@ -139,7 +185,7 @@ unsafe fn tile<S: Simd, E: Element, const ROWS: usize>(
     unsafe {
         let (mut a, mut b) = (a.cast::<f32>(), b.cast::<f32>());
         for row in 0..ROWS {
-            prefetch::<S>(c.add(row * stride));
+            prefetch(c.add(row * stride), 3 * S::LANES);
         }
         let mut sums = [[S::splat(0.0); 3]; ROWS];
         for _ in 0..depth {
@@ -162,53 +208,48 @@ unsafe fn tile<S: Simd, E: Element, const ROWS: usize>(
     }
 }
 
-/// Asks for a row of the micro-kernel's sums, `3 * LANES` numbers, long before they are needed.
-///
-/// # Safety
-/// The row can be read.
+/// Asks for `count` numbers behind `p` long before they are needed. Any address will do.
 #[inline(always)]
-unsafe fn prefetch<S: Simd>(row: *const f32) {
+pub(crate) fn prefetch(p: *const f32, count: usize) {
     #[cfg(target_arch = "x86_64")]
-    for line in (0..3 * S::LANES).step_by(16).chain([3 * S::LANES - 1]) {
-        // SAFETY: within the row.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(row.add(line).cast()) };
+    for number in (0..count).step_by(16).chain([count - 1]) {
+        // SAFETY: nothing is read that could be noticed.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(p.wrapping_add(number).cast());
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = row;
+    let _ = (p, count);
 }
 
 /// The first `count` numbers behind `p`, then zeros.
 ///
 /// # Safety
-/// `count` is at most `LANES`, and that many numbers can be read; the processor has `S`.
+/// `count` is 1 to `LANES`, and that many numbers can be read; the processor has `S`.
 #[inline(always)]
 pub(crate) unsafe fn load_part<S: Simd>(p: *const f32, count: usize) -> S::V {
-    // SAFETY: only `count` numbers are read; the buffer is as wide as the widest vector.
-    unsafe {
-        if count == S::LANES {
-            return S::load(p);
-        }
-        let mut buffer = [0f32; 16];
-        std::ptr::copy_nonoverlapping(p, buffer.as_mut_ptr(), count);
-        S::load(buffer.as_ptr())
-    }
+    // SAFETY: the caller's.
+    unsafe { load_or::<S>(p, count, S::splat(0.0)) }
+}
+
+/// The first `count` numbers behind `p`, then those of `rest`.
+///
+/// # Safety
+/// As [`load_part`].
+#[inline(always)]
+pub(crate) unsafe fn load_or<S: Simd>(p: *const f32, count: usize, rest: S::V) -> S::V {
+    // SAFETY: the caller's.
+    unsafe { if count == S::LANES { S::load(p) } else { S::load_some(p, count, rest) } }
 }
 
 /// Writes the first `count` numbers of `v`.
 ///
 /// # Safety
-/// `count` is at most `LANES`, and that many numbers can be written; the processor has `S`.
+/// As [`load_part`], of writing.
 #[inline(always)]
 pub(crate) unsafe fn store_part<S: Simd>(p: *mut f32, v: S::V, count: usize) {
-    // SAFETY: only `count` numbers are written; the buffer is as wide as the widest vector.
-    unsafe {
-        if count == S::LANES {
-            return S::store(p, v);
-        }
-        let mut buffer = [0f32; 16];
-        S::store(buffer.as_mut_ptr(), v);
-        std::ptr::copy_nonoverlapping(buffer.as_ptr(), p, count);
-    }
+    // SAFETY: the caller's.
+    unsafe { if count == S::LANES { S::store(p, v) } else { S::store_some(p, v, count) } }
 }
 
 /// An instruction set that the kernels are compiled for; each includes those before it.

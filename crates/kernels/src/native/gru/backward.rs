@@ -7,10 +7,10 @@ use crate::{
     native::{
         pack::{Matrix, Order, Packed},
         parallel::{Barrier, parallel, share, threads},
-        product::{Target, multiply, pack_into, pack_left, pack_right},
+        product::{Target, multiply, pack_into, pack_left, pack_part, pack_right},
         scratch::Scratch,
     },
-    simd::{Element, Job, Simd, load_part, store_part},
+    simd::{Element, Job, Simd, load_part, prefetch, store_part},
 };
 
 /// Operands of the backward pass (`csrc/native.h`): contiguous, f32; null where said.
@@ -96,9 +96,7 @@ unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mu
             let rows = operands.weight_hh.add(index * hidden * hidden);
             pack_into::<S, E>(Matrix::columns(rows, hidden, hidden, hidden), Order::Plain, &weights, index * gate);
         }
-        let mut pair = [(); 2].map(|()| Packed::new(batch.div_ceil(S::ROWS), S::ROWS, 3 * gate));
-        // Lanes and units that no step writes must be zero.
-        pair.iter_mut().for_each(Packed::clear);
+        let pair = [(); 2].map(|()| Packed::new(batch.div_ceil(S::ROWS), S::ROWS, 3 * gate));
         std::ptr::write_bytes(sums.floats(), 0, 4 * hidden);
         let items = threads().min(weights.panels);
         let barrier = Barrier::new(items);
@@ -158,11 +156,13 @@ impl<E: Element> Job for Own<'_, E> {
             // SAFETY: only this thread touches these units, but for `packed`, which all read when all have written it, and
             // which is written again when all have left the step in which they read it.
             unsafe {
-                for unit in units.clone().step_by(S::LANES) {
-                    steps.gates::<S>(time, unit, S::LANES.min(hidden - unit), packed);
-                }
+                steps.gates::<S>(time, units.clone());
+                steps.pack::<S>(time, units.clone(), packed);
                 steps.barrier.wait(self.own.len());
                 for panel in panels.clone() {
+                    if time > 0 {
+                        steps.prefetch(time - 1, panel * 3 * S::LANES, 3 * S::LANES);
+                    }
                     steps.recur::<S>(panel, packed, buffer.floats());
                 }
             }
@@ -171,54 +171,75 @@ impl<E: Element> Job for Own<'_, E> {
 }
 
 impl<E: Element> Steps<'_, E> {
-    /// From the gradient of the state after a step to those of the gates, for `count` units; what is left of it flows past
-    /// the gates to the state before.
+    /// From the gradient of the state after a step to those of the gates, for some units; what is left of it flows past the
+    /// gates to the state before.
     #[inline(always)]
-    unsafe fn gates<S: Simd>(&self, time: usize, unit: usize, count: usize, packed: &Packed) {
+    unsafe fn gates<S: Simd>(&self, time: usize, units: Range<usize>) {
         let GruBackward { sizes, states, gates, recurrent, d_outputs, d_state, .. } = *self.operands;
         let Sizes { batch, hidden, .. } = sizes;
-        let gate_units = hidden.div_ceil(E::PER_UNIT);
-        // SAFETY: `count` units from `unit` on are within each row of the operands.
+        // SAFETY: the units are within each row of the operands.
         unsafe {
             let one = S::splat(1.0);
-            let mut sums = [S::splat(0.0); 4];
             for row in 0..batch {
                 let place = time * batch + row;
-                let own = place * hidden + unit;
-                let gates = gates.add(place * 3 * hidden + unit);
-                let gate = |index: usize| load_part::<S>(gates.add(index * hidden), count);
-                let (r, z, n) = (gate(0), gate(1), gate(2));
-                let (q, before) = (load_part::<S>(recurrent.add(own), count), load_part::<S>(states.add(own), count));
-                let carried = d_state.add(row * hidden + unit);
-                let mut d_h = load_part::<S>(carried, count);
-                if !d_outputs.is_null() {
-                    d_h = S::add(d_h, load_part::<S>(d_outputs.add(own), count));
-                }
-                let past = S::mul(d_h, z);
-                let d_n = S::mul(S::sub(d_h, past), S::sub(one, S::mul(n, n)));
-                let d_z = S::mul(S::mul(past, S::sub(one, z)), S::sub(before, n));
-                let d_q = S::mul(d_n, r);
-                let d_r = S::mul(S::mul(d_q, q), S::sub(one, r));
-                store_part::<S>(carried, past, count);
-                let to = self.d_gates.add(place * 4 * hidden + unit);
-                for (index, gradient) in [d_r, d_z, d_n, d_q].into_iter().enumerate() {
-                    store_part::<S>(to.add(index * hidden), gradient, count);
-                    sums[index] = S::add(sums[index], gradient);
-                }
-                for (index, gradient) in [d_r, d_z, d_q].into_iter().enumerate() {
-                    let mut buffer = [0f32; 16];
-                    S::store(buffer.as_mut_ptr(), gradient);
-                    buffer[count..].fill(0.0);
-                    let to = packed.at(row / S::ROWS, index * gate_units + unit / E::PER_UNIT).add(row % S::ROWS);
-                    let pairs = buffer[..count.next_multiple_of(E::PER_UNIT)].chunks_exact(E::PER_UNIT);
-                    for (i, pair) in pairs.enumerate() {
-                        *to.add(i * S::ROWS) = E::unit(pair[0], pair[E::PER_UNIT - 1]);
+                for unit in units.clone().step_by(S::LANES) {
+                    let count = S::LANES.min(units.end - unit);
+                    let own = place * hidden + unit;
+                    let gates = gates.add(place * 3 * hidden + unit);
+                    let r = load_part::<S>(gates, count);
+                    let z = load_part::<S>(gates.add(hidden), count);
+                    let n = load_part::<S>(gates.add(2 * hidden), count);
+                    let q = load_part::<S>(recurrent.add(own), count);
+                    let before = load_part::<S>(states.add(own), count);
+                    let carried = d_state.add(row * hidden + unit);
+                    let mut d_h = load_part::<S>(carried, count);
+                    if !d_outputs.is_null() {
+                        d_h = S::add(d_h, load_part::<S>(d_outputs.add(own), count));
+                    }
+                    let past = S::mul(d_h, z);
+                    let d_n = S::mul(S::sub(d_h, past), S::sub(one, S::mul(n, n)));
+                    let d_z = S::mul(S::mul(past, S::sub(one, z)), S::sub(before, n));
+                    let d_q = S::mul(d_n, r);
+                    let d_r = S::mul(S::mul(d_q, q), S::sub(one, r));
+                    store_part::<S>(carried, past, count);
+                    let to = self.d_gates.add(place * 4 * hidden + unit);
+                    for (index, gradient) in [d_r, d_z, d_n, d_q].into_iter().enumerate() {
+                        store_part::<S>(to.add(index * hidden), gradient, count);
+                        let sum = self.sums.add(index * hidden + unit);
+                        store_part::<S>(sum, S::add(load_part::<S>(sum, count), gradient), count);
                     }
                 }
             }
-            for (index, sum) in sums.into_iter().enumerate() {
-                let to = self.sums.add(index * hidden + unit);
-                store_part::<S>(to, S::add(load_part::<S>(to, count), sum), count);
+        }
+    }
+
+    /// Packs the gradients of r, z and q that [`Steps::gates`] left.
+    #[inline(always)]
+    unsafe fn pack<S: Simd>(&self, time: usize, units: Range<usize>, packed: &Packed) {
+        let Sizes { batch, hidden, .. } = self.operands.sizes;
+        for (index, gate) in [0, 1, 3].into_iter().enumerate() {
+            let from = index * hidden.div_ceil(E::PER_UNIT) + units.start / E::PER_UNIT;
+            // SAFETY: the units are within each row, and in the packed gradients theirs are this thread's.
+            unsafe {
+                let data = self.d_gates.add((time * batch * 4 + gate) * hidden + units.start);
+                let matrix = Matrix::rows(data, batch, units.len(), 4 * hidden);
+                pack_part::<S, E>(&matrix, packed, from);
+            }
+        }
+    }
+
+    /// Asks for what [`Steps::gates`] will read of some units.
+    #[inline(always)]
+    fn prefetch(&self, time: usize, unit: usize, count: usize) {
+        let GruBackward { sizes, states, gates, recurrent, d_outputs, .. } = *self.operands;
+        let Sizes { batch, hidden, .. } = sizes;
+        let count = count.min(hidden - unit);
+        for place in time * batch..(time + 1) * batch {
+            for gate in 0..3 {
+                prefetch(gates.wrapping_add((place * 3 + gate) * hidden + unit), count);
+            }
+            for rows in [states, recurrent, d_outputs] {
+                prefetch(rows.wrapping_add(place * hidden + unit), count);
             }
         }
     }

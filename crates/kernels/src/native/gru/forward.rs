@@ -7,10 +7,10 @@ use crate::{
     native::{
         pack::{Matrix, Packed},
         parallel::{Barrier, parallel, share, threads},
-        product::{Target, multiply, pack_gates, pack_left, pack_right},
+        product::{Target, multiply, pack_gates, pack_left, pack_part, pack_right},
         scratch::Scratch,
     },
-    simd::{Element, Job, Simd, load_part, sigmoid, store_part, tanh},
+    simd::{Element, Job, Simd, load_part, prefetch, sigmoid, store_part, tanh},
 };
 
 /// Operands of the forward pass (`csrc/native.h`): contiguous, f32.
@@ -57,9 +57,7 @@ pub(crate) unsafe extern "C" fn forward<S: Simd, E: Element>(operands: &GruForwa
 
         let weights = pack_gates::<S, E>(Matrix::rows(operands.weight_hh, 3 * hidden, hidden, hidden), hidden);
         let first = pack_left::<S, E>(Matrix::rows(operands.states, batch, hidden, hidden));
-        let mut second = Packed::new(first.panels, first.width, first.depth);
-        // Lanes and units that no step writes must be zero.
-        second.clear();
+        let second = Packed::new(first.panels, first.width, first.depth);
         let items = threads().min(weights.panels);
         let barrier = Barrier::new(items);
         let states = [&first, &second];
@@ -99,6 +97,7 @@ impl<E: Element> Job for Own<'_, E> {
             for panel in panels.clone() {
                 // SAFETY: the panels exist, `sums` has room for all rows; only this thread writes these units.
                 unsafe {
+                    steps.prefetch::<S>(time, panel);
                     for depth in (0..before.depth).step_by(S::DEPTH) {
                         let units = S::DEPTH.min(before.depth - depth);
                         for row in 0..before.panels {
@@ -107,9 +106,11 @@ impl<E: Element> Job for Own<'_, E> {
                             S::tile::<E>(units, a, b, to, 3 * S::LANES, depth > 0);
                         }
                     }
-                    steps.gates::<S>(time, panel, sums.floats(), after);
+                    steps.gates::<S>(time, panel, sums.floats());
                 }
             }
+            // SAFETY: as above, of the packed state too.
+            unsafe { steps.pack::<S>(time, panels.start * S::LANES..panels.end * S::LANES, after) };
             steps.barrier.wait(self.own.len());
         }
     }
@@ -118,7 +119,7 @@ impl<E: Element> Job for Own<'_, E> {
 impl<E: Element> Steps<'_, E> {
     /// From the recurrent products of a panel, `sums` `[B][3 * LANES]`, to its units' new state.
     #[inline(always)]
-    unsafe fn gates<S: Simd>(&self, time: usize, panel: usize, sums: *const f32, after: &Packed) {
+    unsafe fn gates<S: Simd>(&self, time: usize, panel: usize, sums: *const f32) {
         let GruForward { sizes, bias_ih, bias_hh, states, gates, recurrent, keep, .. } = *self.operands;
         let Sizes { batch, hidden, .. } = sizes;
         let unit = panel * S::LANES;
@@ -147,13 +148,35 @@ impl<E: Element> Steps<'_, E> {
                     store_part::<S>(gates.add(2 * hidden), n, count);
                     store_part::<S>(recurrent.add(place * hidden + unit), q, count);
                 }
-                let mut buffer = [0f32; 16];
-                S::store(buffer.as_mut_ptr(), h);
-                buffer[count..].fill(0.0);
-                let to = after.at(row / S::ROWS, unit / E::PER_UNIT).add(row % S::ROWS);
-                for (i, pair) in buffer[..count.next_multiple_of(E::PER_UNIT)].chunks_exact(E::PER_UNIT).enumerate() {
-                    *to.add(i * S::ROWS) = E::unit(pair[0], pair[E::PER_UNIT - 1]);
-                }
+            }
+        }
+    }
+
+    /// Packs the state after a step, of some units.
+    #[inline(always)]
+    unsafe fn pack<S: Simd>(&self, time: usize, units: Range<usize>, after: &Packed) {
+        let Sizes { batch, hidden, .. } = self.operands.sizes;
+        let count = units.len().min(hidden - units.start);
+        // SAFETY: the units are within each row, and in the packed state theirs are this thread's.
+        unsafe {
+            let states = self.operands.states.add((time + 1) * batch * hidden + units.start);
+            pack_part::<S, E>(&Matrix::rows(states, batch, count, hidden), after, units.start / E::PER_UNIT);
+        }
+    }
+
+    /// Asks for what [`Steps::gates`] will read and write of a panel.
+    #[inline(always)]
+    fn prefetch<S: Simd>(&self, time: usize, panel: usize) {
+        let GruForward { sizes, states, gates, recurrent, keep, .. } = *self.operands;
+        let Sizes { batch, hidden, .. } = sizes;
+        let unit = panel * S::LANES;
+        for place in time * batch..(time + 1) * batch {
+            for gate in 0..3 {
+                prefetch(gates.wrapping_add((place * 3 + gate) * hidden + unit), S::LANES);
+            }
+            prefetch(states.wrapping_add((place + batch) * hidden + unit), S::LANES);
+            if keep {
+                prefetch(recurrent.wrapping_add(place * hidden + unit), S::LANES);
             }
         }
     }
