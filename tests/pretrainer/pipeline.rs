@@ -204,6 +204,8 @@ fn a_dry_run_writes_nothing() {
         assert!(said.contains("would prepare") && said.contains("1, 20."), "{said}");
     }
     assert!(place.succeed("run -c c.toml --dry-run --set train.budget=90m").contains("1h 30m, the budget"));
+    let most = "--set train.batch_size=1099511627776 --set train.sequence_length=1099511627776";
+    assert!(place.succeed(&format!("run -c c.toml --dry-run {most}")).contains("1099511627776 x 1099511627776 tokens"));
     let said = place.succeed("prepare -c c.toml --dry-run --set tokenizer.kind=char");
     assert!(said.contains("at 1 byte of text each"), "{said}");
     assert!(!place.path("corpus").exists() && !place.path("model").exists());

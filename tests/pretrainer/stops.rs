@@ -46,7 +46,9 @@ fn a_run_folder_is_not_overwritten_by_accident() {
         &["`model.hidden` = 8 was 24", "`train.batch_size` = 2 was 4"],
     );
     check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
+    let config = place.read("model/config.toml");
     check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
+    assert_eq!(place.read("model/config.toml"), config, "a refusal changes nothing");
     place.succeed("train -c c.toml --resume --set train.steps=6 --set run.threads=2 --set run.log=warn");
     place.succeed("run -c c.toml --overwrite --set model.hidden=8 --set train.steps=2");
     place.write("text.txt", &place.read("text.txt").repeat(2));
@@ -70,6 +72,33 @@ fn what_is_to_be_resumed_begins_where_there_is_no_run() {
     std::fs::create_dir(place.path("empty")).unwrap();
     check("train -c c.toml --resume --set run.dir=empty", "empty: no checkpoint to go on from");
     check("train -c c.toml --resume --set run.dir=empty", "already finished");
+}
+
+#[test]
+fn a_damaged_newest_checkpoint_is_passed_over() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    let args = "train -c c.toml --set train.steps=8 --set train.checkpoint_every=4";
+    for file in ["state.json", "provenance.json", "model.safetensors", ""] {
+        place.succeed(&format!("{args} --overwrite"));
+        let whole = state(&place, "model");
+        let folder = place.path("model/checkpoints/step-0000008");
+        match file {
+            "" => std::fs::remove_dir_all(&folder).unwrap(),
+            file => std::fs::write(folder.join(file), "{").unwrap(),
+        }
+        place.succeed(&format!("{args} --resume"));
+        assert_eq!(state(&place, "model"), whole, "{file}");
+    }
+}
+
+#[test]
+fn a_budget_fixes_the_length_of_a_run() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.budget=2s");
+    let ran = place.run("train -c c.toml --set train.budget=2s --resume --set train.steps=1000000");
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`train.steps` = 1000000, but train.budget fixed"), "{}", ran.stderr);
 }
 
 #[test]

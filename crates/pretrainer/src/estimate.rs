@@ -86,7 +86,7 @@ pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, dev
     let vocab = manifest.map_or(config.tokenizer.vocab_size, |manifest| manifest.vocab_size) as u64;
     let size = Size::of(config, vocab);
     let compute = config.compute(device);
-    let batch = (config.train.batch_size * config.train.sequence_length) as u64;
+    let batch = batch_tokens(&config.train);
     let row = |name: &str, value: String| (name.to_owned(), value);
     let mut rows = vec![
         row("would train", config.run.dir.display().to_string()),
@@ -127,7 +127,7 @@ struct Size {
 impl Size {
     fn of(config: &PretrainConfig, vocab: u64) -> Self {
         let PretrainConfig { model, train, .. } = config;
-        let batch = (train.batch_size * train.sequence_length) as u64;
+        let batch = batch_tokens(train);
         let directions = model.direction.readings().len() as u64;
         let widths: Vec<(u64, u64)> = (0..model.layers).map(|layer| widths(model, layer)).collect();
         // A layer keeps its input, the input's and the state's products and its gates (3 each) and its output.
@@ -141,11 +141,11 @@ impl Size {
                 OptimizerKind::AdamW => 2,
                 OptimizerKind::Sgd => u64::from(train.momentum > 0.0),
             },
-            activations: batch * kept * directions,
+            activations: batch.saturating_mul(kept).saturating_mul(directions),
             // The logits, their logarithms and their gradient.
-            logits: 3 * batch * vocab,
+            logits: batch.saturating_mul(3).saturating_mul(vocab),
             // Two for each weight forward, four backward.
-            operations: 6.0 * (multiplied * batch * directions * train.accumulate) as f64,
+            operations: 6.0 * multiplied as f64 * batch as f64 * (directions * train.accumulate) as f64,
         }
     }
 
@@ -155,10 +155,10 @@ impl Size {
             ("weights", weights),
             ("gradients", weights),
             ("optimizer", weights * self.optimizer),
-            ("activations", self.activations * F32),
-            ("logits", self.logits * F32),
+            ("activations", self.activations.saturating_mul(F32)),
+            ("logits", self.logits.saturating_mul(F32)),
         ];
-        let total = parts.iter().map(|(_, size)| size).sum();
+        let total = parts.iter().fold(0u64, |total, (_, size)| total.saturating_add(*size));
         let list: Vec<_> = parts.iter().map(|(name, size)| format!("{name} {}", bytes(*size))).collect();
         format!("about {} ({}), and that of libtorch itself", bytes(total), list.join(", "))
     }
@@ -166,6 +166,11 @@ impl Size {
     fn checkpoint(&self) -> u64 {
         self.parameters * F32 * (1 + self.optimizer)
     }
+}
+
+/// Tokens a batch; what no number holds is as many as one holds.
+fn batch_tokens(train: &TrainConfig) -> u64 {
+    (train.batch_size as u64).saturating_mul(train.sequence_length as u64)
 }
 
 fn widths(model: &ModelConfig, layer: usize) -> (u64, u64) {

@@ -1,11 +1,10 @@
 //! The run that a run folder holds already.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use grulm_config::{Difference, differences};
 use grulm_tasks::Provenance;
-use grulm_train::{PrecisionSetting, Start, TrainState};
+use grulm_train::{PrecisionSetting, Start, TrainState, checkpoints};
 
 use crate::{
     config::{self, PretrainConfig},
@@ -40,6 +39,8 @@ pub(crate) struct Previous {
     pub(crate) finished: bool,
     /// The fingerprint of its corpus, where a checkpoint tells.
     corpus: Option<String>,
+    /// Its number of steps follows from `train.budget`.
+    has_budget: bool,
 }
 
 impl Previous {
@@ -65,15 +66,16 @@ impl Previous {
             config.train.precision = precision;
         }
         let differences = differences(&begun_with, &config)?;
-        let last = run_dir.join("last");
-        let (mut finished, mut corpus) = (false, None);
-        if last.is_file() {
-            let name = fs::read_to_string(&last).with_context(|| last.display().to_string())?;
-            let folder = run_dir.join("checkpoints").join(name.trim());
-            finished = read_json::<TrainState>(&folder.join("state.json"))?.finished;
-            corpus = read_json::<Provenance>(&folder.join("provenance.json"))?.corpus;
-        }
-        Ok(Some(Self { run_dir, differences, precision, finished, corpus }))
+        // One that cannot be read is passed over, as a resume passes over it.
+        let readable = |(_, folder): (u64, PathBuf)| {
+            let state = read_json::<TrainState>(&folder.join("state.json")).ok()?;
+            Some((state, read_json::<Provenance>(&folder.join("provenance.json")).ok()?))
+        };
+        let newest = checkpoints(&run_dir)?.into_iter().find_map(readable);
+        let finished = newest.as_ref().is_some_and(|(state, _)| state.finished);
+        let corpus = newest.and_then(|(_, provenance)| provenance.corpus);
+        let has_budget = config.train.budget.is_some();
+        Ok(Some(Self { run_dir, differences, precision, finished, corpus, has_budget }))
     }
 
     /// Whether the same settings would compute the same run.
@@ -104,6 +106,16 @@ impl Previous {
     pub(crate) fn check_resumable(&self) -> Result<(), Usage> {
         let allowed = [INCIDENTAL.as_slice(), &RESUMABLE].concat();
         let differing = self.differing(&allowed);
+        let length = |d: &&Difference| ["train.steps", "train.epochs"].contains(&d.key.as_str());
+        if let (true, Some(d)) = (self.has_budget, self.differences.iter().find(length)) {
+            return Err(Usage(format!(
+                "{}: `{}` = {}, but train.budget fixed the number of steps when the run began; to train on, start a run from \
+                 its model (train.init)",
+                self.run_dir.display(),
+                d.key,
+                d.right
+            )));
+        }
         if differing.is_empty() {
             return Ok(());
         }

@@ -61,7 +61,10 @@ fn step_of(name: &str) -> Option<u64> {
 }
 
 /// Checkpoints in a run folder by step, the newest first; what is not complete is none.
-pub(crate) fn list(run_dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(run_dir: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut found: Vec<_> =
         entries(&run_dir.join(FOLDER))?.into_iter().filter_map(|(name, path)| Some((step_of(&name)?, path))).collect();
     found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));

@@ -29,7 +29,7 @@ mod stop;
 mod trainer;
 mod update;
 
-pub use checkpoint::best_checkpoint;
+pub use checkpoint::{best_checkpoint, list as checkpoints};
 pub use config::{Budget, OptimizerKind, PrecisionSetting, TrainConfig};
 pub use error::Error;
 pub use find_lr::{LrCurve, LrPoint, LrRange, find_lr};

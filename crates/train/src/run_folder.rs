@@ -36,19 +36,20 @@ pub enum Start {
 pub struct RunFolder {
     path: PathBuf,
     start: Start,
+    config_toml: String,
     _lock: File,
 }
 
 impl RunFolder {
     /// Locks the folder and readies it for a run with the settings `config_toml`, the text of its `config.toml`. A folder
-    /// that is refused stays as it is.
+    /// that is refused stays as it is; the config of a run that is to go on is replaced when it does.
     ///
     /// # Errors
     /// As [`RunFolder::check`]; when another process trains there, or a file cannot be written.
     pub fn open(path: &Path, start: Start, config_toml: &str) -> Result<Self, Error> {
         Self::check(path, start)?;
         fs::create_dir_all(path).map_err(Error::io(path))?;
-        let folder = Self { path: path.to_owned(), start, _lock: lock(path)? };
+        let folder = Self { path: path.to_owned(), start, config_toml: config_toml.to_owned(), _lock: lock(path)? };
         if start == Start::Overwrite {
             remove_run(path)?;
         }
@@ -58,8 +59,15 @@ impl RunFolder {
         // Before the config: a config without metrics beside it is a user's own.
         let metrics = path.join(METRICS);
         File::options().create(true).append(true).open(&metrics).map_err(Error::io(&metrics))?;
-        write_atomically(&path.join(CONFIG), config_toml.as_bytes())?;
+        if start != Start::Resume || !path.join(CONFIG).exists() {
+            folder.write_config()?;
+        }
         Ok(folder)
+    }
+
+    /// Writes `config.toml`: the run goes on as it says.
+    pub(crate) fn write_config(&self) -> Result<(), Error> {
+        write_atomically(&self.path.join(CONFIG), self.config_toml.as_bytes())
     }
 
     /// Whether what is in the folder lets a run begin as `start` says.
@@ -121,7 +129,7 @@ fn check_all_own(path: &Path) -> Result<(), Error> {
     foreign(&path.join(FOLDER), &checkpoint::is_own_name)
 }
 
-/// Removes a run's files but the lock, which is held, and the log, which the binary is writing.
+/// Removes a run's files but the lock, which is held, and the log, which tells of all runs here.
 fn remove_run(path: &Path) -> Result<(), Error> {
     for name in [BEST, LAST, TIMING, TEST, METRICS, CONFIG] {
         let file = path.join(name);

@@ -31,7 +31,7 @@ pub struct TrainState {
     pub window: Window,
     /// Length of `metrics.jsonl` at this point, in bytes.
     pub metrics_bytes: u64,
-    /// Wall-clock seconds spent, over all sessions.
+    /// Wall-clock seconds spent, by all processes that the run had.
     pub elapsed_seconds: f64,
     /// SHA-256 of the checkpoint's other files, by path.
     #[serde(default)]

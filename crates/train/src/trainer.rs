@@ -68,6 +68,7 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     let mut updater = Updater::new(config, task.params());
     let resumed =
         if folder.start() == Start::Resume { resume(task, &mut updater, folder.path(), options)? } else { None };
+    folder.write_config()?;
     let mut state = match resumed {
         Some(state) => state,
         None => TrainState::new(options.seed, total_steps(task, folder, options, begun)?),
