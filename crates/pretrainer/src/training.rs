@@ -47,7 +47,7 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     Err(Usage(format!("{dir}: the corpus was prepared with other settings ({}); {prepare}", list.join(", "))).into())
 }
 
-/// Turns `train.precision = "auto"` into what it means for this run. On a CPU it is measured, so what it meant when the run
+/// Turns `train.precision = "auto"` into what it means for this run. On a CPU it may be measured, so what it meant when the run
 /// began is what `config.toml` says, and counts when the run goes on.
 pub(crate) fn settle_precision(config: &mut PretrainConfig, previous: Option<&Previous>, device: Device) {
     let kernels = config.run.kernels.resolve();
