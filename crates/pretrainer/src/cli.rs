@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
-use grulm_train::DeviceSetting;
-
-use crate::gate::Gate;
+use grulm_cli::{
+    args::{ConfigArgs, ModelArgs, TrainArgs},
+    exit::EXIT_STATUS,
+    gate::Gate,
+};
 
 /// Trains GRU language models on your own text.
 ///
@@ -17,9 +19,6 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
-
-const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed; 2 bad usage or config; \
-130 or 143 stopped by SIGINT or SIGTERM, after a checkpoint was saved.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -40,17 +39,6 @@ pub(crate) enum Command {
     FindLr(FindLrArgs),
 }
 
-/// The config file and changes to it.
-#[derive(Debug, Args)]
-pub(crate) struct ConfigArgs {
-    /// The config file (TOML); paths in it are relative to the working folder
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) config: PathBuf,
-    /// Change one key of the config, as in `--set train.learning_rate=3e-4`; can be given many times
-    #[arg(long, value_name = "KEY=VALUE")]
-    pub(crate) set: Vec<String>,
-}
-
 /// Options of `prepare`.
 #[derive(Debug, Args)]
 pub(crate) struct PrepareArgs {
@@ -61,42 +49,11 @@ pub(crate) struct PrepareArgs {
     pub(crate) dry_run: bool,
 }
 
-/// Options of `run` and `train`.
-#[derive(Debug, Args)]
-pub(crate) struct TrainArgs {
-    #[command(flatten)]
-    pub(crate) config: ConfigArgs,
-    /// Go on from the last checkpoint of the run folder, exactly as if the run had never stopped; where there is no run yet,
-    /// start one. Device, threads, logging, names of files and a larger number of steps may differ from the run's config.toml
-    #[arg(long, conflicts_with = "overwrite")]
-    pub(crate) resume: bool,
-    /// Delete the run that the run folder holds, and start anew
-    #[arg(long)]
-    pub(crate) overwrite: bool,
-    /// Say what would be done, with estimates of memory, disk and time, and write nothing
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-}
-
 /// Options of `find-lr`.
 #[derive(Debug, Args)]
 pub(crate) struct FindLrArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
-}
-
-/// The model, and what computes.
-#[derive(Debug, Args)]
-pub(crate) struct ModelArgs {
-    /// A model: a bundle folder, or a run folder, which means its best checkpoint
-    #[arg(value_name = "MODEL")]
-    pub(crate) model: PathBuf,
-    /// What computes: "auto" (the first CUDA device, else the CPU), "cpu", "cuda", "cuda:1"
-    #[arg(long, default_value = "auto")]
-    pub(crate) device: DeviceSetting,
-    /// CPU threads; 0 means every core
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub(crate) threads: usize,
 }
 
 /// Options of `evaluate`.

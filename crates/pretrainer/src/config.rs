@@ -2,13 +2,12 @@
 
 use std::path::Path;
 
+use grulm_cli::sections::Sections;
 use grulm_config::{Invalid, Validate};
 use grulm_corpus::{Cleaner, CorpusConfig, Filter, TokenizerConfig};
-use grulm_kernels::Compute;
 use grulm_model::ModelConfig;
 use grulm_train::{RunConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
-use tch::Device;
 
 /// A config file, section by section. Keys that are not in the file have defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -41,13 +40,27 @@ impl Validate for PretrainConfig {
     }
 }
 
-impl PretrainConfig {
-    /// What computes on `device`, and in which arithmetic.
-    pub(crate) fn compute(&self, device: Device) -> Compute {
-        let kernels = self.run.kernels.resolve();
-        Compute { precision: self.train.precision.resolve(device, kernels), kernels }
+impl Sections for PretrainConfig {
+    /// Of the corpus and its inputs, content counts, which [`Previous::check_corpus`] compares, and not the names.
+    ///
+    /// [`Previous::check_corpus`]: grulm_cli::previous::Previous::check_corpus
+    const INCIDENTAL: &'static [&'static str] =
+        &["corpus.dir", "corpus.train", "corpus.valid", "corpus.test", "tokenizer.file"];
+
+    fn run(&self) -> &RunConfig {
+        &self.run
     }
 
+    fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    fn train_mut(&mut self) -> &mut TrainConfig {
+        &mut self.train
+    }
+}
+
+impl PretrainConfig {
     /// Run and corpus folder are each replaced as a whole, so neither may hold the other.
     fn check_folders(&self) -> Result<(), Invalid> {
         let (run, corpus) = (&self.run.dir, &self.corpus.dir);

@@ -1,18 +1,19 @@
 //! `--dry-run`: what would be done, and what it would take.
 
 use anyhow::Context as _;
+use grulm_cli::{
+    compute::device_name,
+    exit::Ending,
+    output::{self, bytes, count, grouped},
+    sections::Sections as _,
+};
 use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, TokenizerKind, inputs};
 use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
 use grulm_train::{OptimizerKind, TrainConfig};
 use tch::Device;
 
-use crate::{
-    config::PretrainConfig,
-    exit::Ending,
-    output::{self, bytes, count, grouped},
-    training::device_name,
-};
+use crate::config::PretrainConfig;
 
 /// The part of the speed of a plain matrix product that training reaches.
 const EFFICIENCY: f64 = 0.4;

@@ -3,13 +3,12 @@
 use std::ops::Range;
 
 use anyhow::bail;
+use grulm_cli::output::{Object, figures_to_json};
 use grulm_corpus::{Special, TokenStream};
 use grulm_kernels::Compute;
 use grulm_model::Reading;
 use grulm_tasks::{Bundle, TextScore, token_nlls};
 use serde_json::Value;
-
-use crate::output::{Object, figures_to_json};
 
 /// A scored text.
 pub(crate) struct Scored {

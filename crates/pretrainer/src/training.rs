@@ -3,25 +3,25 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use grulm_cli::{
+    compute::device_name,
+    exit::{Ending, Usage},
+    logging,
+    output::{count, grouped},
+    sections::Sections as _,
+    signals::Signals,
+};
 use grulm_config::{Invalid, differences};
 use grulm_corpus::{Corpus, Settings, Split};
-use grulm_kernels::Precision;
 use grulm_model::{LanguageModel, WEIGHTS_FILE};
 use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
     bundle::{locate, weights_sha256},
 };
-use grulm_train::{Options, Outcome, PrecisionSetting, RunFolder, Start, TrainConfig};
+use grulm_train::{Options, Outcome, RunFolder, Start, TrainConfig};
 use tch::Device;
 
-use crate::{
-    config::PretrainConfig,
-    exit::{Ending, Usage},
-    logging,
-    output::{count, grouped},
-    previous::Previous,
-    signals::Signals,
-};
+use crate::config::PretrainConfig;
 
 /// Opens the corpus of `config`, which must be whole and prepared with the same settings. `file` is the config's, for
 /// messages.
@@ -45,20 +45,6 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
     let dir = dir.display();
     Err(Usage(format!("{dir}: the corpus was prepared with other settings ({}); {prepare}", list.join(", "))).into())
-}
-
-/// Turns `train.precision = "auto"` into what it means for this run. On a CPU it may be measured, so what it meant when the run
-/// began is what `config.toml` says, and counts when the run goes on.
-pub(crate) fn settle_precision(config: &mut PretrainConfig, previous: Option<&Previous>, device: Device) {
-    let kernels = config.run.kernels.resolve();
-    let setting = &mut config.train.precision;
-    if *setting == PrecisionSetting::Auto {
-        *setting = previous.map_or(*setting, |previous| previous.precision);
-    }
-    *setting = match setting.resolve(device, kernels) {
-        Precision::Fp32 => PrecisionSetting::Fp32,
-        Precision::Bf16 => PrecisionSetting::Bf16,
-    };
 }
 
 /// A task that is ready for training.
@@ -114,14 +100,6 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
         count(task.steps_per_epoch(config.train.accumulate), "step")
     );
     Ok(Ready { task, provenance })
-}
-
-/// The device as configs name it.
-pub(crate) fn device_name(device: Device) -> String {
-    match device {
-        Device::Cuda(index) => format!("cuda:{index}"),
-        _ => "cpu".to_owned(),
-    }
 }
 
 /// Checks that the model is there which training starts from, if it starts from one.

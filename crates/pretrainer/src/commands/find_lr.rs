@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
+use grulm_cli::{compute, exit::Ending, logging, output, signals::Signals};
 use grulm_train::LrRange;
 
-use crate::{cli::FindLrArgs, compute, config, exit::Ending, logging, output, signals::Signals, training};
+use crate::{cli::FindLrArgs, config, training};
 
 /// Tries rising learning rates and prints the curve and a proposal.
 pub(crate) fn find_lr(args: &FindLrArgs) -> anyhow::Result<Ending> {

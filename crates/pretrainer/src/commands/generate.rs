@@ -1,12 +1,13 @@
 //! `pretrainer generate`.
 
+use grulm_cli::{compute, exit::Ending, logging, output};
 use grulm_kernels::Compute;
 use grulm_model::Sampling;
-use grulm_tasks::Generation;
+use grulm_tasks::{Bundle, Generation};
 use grulm_train::LogLevel;
 use serde::Serialize;
 
-use crate::{cli::GenerateArgs, compute, exit::Ending, logging, output};
+use crate::cli::GenerateArgs;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -33,7 +34,8 @@ pub(crate) fn generate(args: &GenerateArgs) -> anyhow::Result<Ending> {
         invalid.key.insert_str(0, "--");
         invalid
     })?;
-    let bundle = compute::open_model(&args.model)?;
+    let (folder, device) = compute::find_model(&args.model)?;
+    let bundle = Bundle::open(&folder, device)?;
     let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, Compute::fp32())?;
     if args.json {
         let text = generation.by_ref().collect::<Result<String, _>>()?;

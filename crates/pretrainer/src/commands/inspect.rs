@@ -3,20 +3,19 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
+use grulm_cli::{
+    compute::{self, device_name},
+    exit::Ending,
+    files, logging, output,
+};
 use grulm_kernels::Kernels;
 use grulm_model::{LanguageModel, ModelConfig};
-use grulm_tasks::{Provenance, bundle::locate};
+use grulm_tasks::{Bundle, Provenance};
 use grulm_train::LogLevel;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::{
-    cli::InspectArgs,
-    compute,
-    exit::{Ending, Usage},
-    files, logging, output,
-    training::device_name,
-};
+use crate::cli::InspectArgs;
 
 /// What `--json` prints.
 #[derive(Serialize)]
@@ -62,9 +61,8 @@ struct Compute {
 /// Says what a model is.
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
-    let bundle = compute::open_model(&args.model)?;
-    let folder = locate(&args.model.model).map_err(|error| Usage(error.to_string()))?;
-    let device = bundle.model.device();
+    let (folder, device) = compute::find_model(&args.model)?;
+    let bundle = Bundle::open(&folder, device)?;
     let tokenizer: Value = files::read_json(&folder.join("tokenizer.json"))?;
     let kind = tokenizer.pointer("/model/type").and_then(Value::as_str).unwrap_or("not named").to_owned();
     let inspection = Inspection {

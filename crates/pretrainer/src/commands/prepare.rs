@@ -1,13 +1,12 @@
 //! `pretrainer prepare`.
 
+use grulm_cli::{exit::Ending, logging, output};
 use grulm_corpus::Prepared;
 
 use crate::{
     cli::PrepareArgs,
     config::{self, PretrainConfig},
     estimate,
-    exit::Ending,
-    logging, output,
 };
 
 /// Prepares the corpus and prints its table.

@@ -3,6 +3,15 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use grulm_cli::{
+    args::TrainArgs,
+    compute,
+    exit::Ending,
+    files, logging,
+    output::{self, Object},
+    previous::{self, Previous},
+    sections::Sections as _,
+};
 use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
 use grulm_tasks::{Bundle, bundle::weights_sha256};
 use grulm_train::best_checkpoint;
@@ -11,18 +20,9 @@ use serde_json::Value;
 use tch::Device;
 
 use crate::{
-    cli::TrainArgs,
-    commands::{
-        prepare::prepare_corpus,
-        train::{check_previous, start},
-    },
-    compute,
+    commands::prepare::prepare_corpus,
     config::{self, PretrainConfig},
     estimate,
-    exit::Ending,
-    files, logging,
-    output::{self, Object},
-    previous::Previous,
     score::score,
     training::{self, Trained},
 };
@@ -31,15 +31,15 @@ use crate::{
 pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     let mut config = config::load(&args.config.config, &args.config.set)?;
     logging::init(config.run.log);
-    let start = start(args);
+    let start = args.start();
     let previous = Previous::find(&config, start)?;
     let done = previous.as_ref().is_some_and(|run| run.finished && run.is_same());
     if !done {
-        check_previous(previous.as_ref(), &config, start)?;
+        previous::check(previous.as_ref(), &config, start)?;
         training::check_init(&config.train)?;
     }
     let device = compute::set_up(&config.run)?;
-    training::settle_precision(&mut config, previous.as_ref(), device);
+    config.settle_precision(previous.as_ref(), device);
     if let Some(previous) = &previous {
         // Before the corpus that the run learned from would be replaced.
         previous.check_corpus(&fingerprint(&config.corpus, &config.tokenizer, config.run.threads)?)?;

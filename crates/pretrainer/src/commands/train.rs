@@ -2,19 +2,21 @@
 
 use std::path::Path;
 
-use grulm_tasks::Provenance;
-use grulm_train::{RunFolder, Start};
-
-use crate::{
-    cli::TrainArgs,
+use grulm_cli::{
+    args::TrainArgs,
     compute,
-    config::{self, PretrainConfig},
-    estimate,
     exit::Ending,
     files::read_json,
     logging,
     output::{self, figure_rows},
-    previous::Previous,
+    previous::{self, Previous},
+    sections::Sections as _,
+};
+use grulm_tasks::Provenance;
+
+use crate::{
+    config::{self, PretrainConfig},
+    estimate,
     training::{self, Trained},
 };
 
@@ -23,16 +25,16 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     let file = &args.config.config;
     let mut config = config::load(file, &args.config.set)?;
     logging::init(config.run.log);
-    let start = start(args);
+    let start = args.start();
     let previous = Previous::find(&config, start)?;
-    check_previous(previous.as_ref(), &config, start)?;
+    previous::check(previous.as_ref(), &config, start)?;
     training::check_init(&config.train)?;
     let device = compute::set_up(&config.run)?;
     let corpus = training::open_corpus(&config, file)?;
     if let Some(previous) = &previous {
         previous.check_corpus(&corpus.manifest.fingerprint)?;
     }
-    training::settle_precision(&mut config, previous.as_ref(), device);
+    config.settle_precision(previous.as_ref(), device);
     if args.dry_run {
         return estimate::training(&config, Some(&corpus.manifest), device);
     }
@@ -40,24 +42,6 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     match training::train(&config, ready, start)? {
         Trained::Best(best) => report(&config, &best),
         Trained::Stopped(ending) => Ok(ending),
-    }
-}
-
-/// What to do about a run that the folder already holds.
-pub(crate) fn start(args: &TrainArgs) -> Start {
-    match args {
-        TrainArgs { resume: true, .. } => Start::Resume,
-        TrainArgs { overwrite: true, .. } => Start::Overwrite,
-        _ => Start::Fresh,
-    }
-}
-
-/// Refuses a run folder that `start` does not fit.
-pub(crate) fn check_previous(previous: Option<&Previous>, config: &PretrainConfig, start: Start) -> anyhow::Result<()> {
-    match (previous, start) {
-        (Some(previous), Start::Fresh) => Err(previous.refuse().into()),
-        (Some(previous), Start::Resume) => Ok(previous.check_resumable()?),
-        _ => Ok(RunFolder::check(&config.run.dir, start)?),
     }
 }
 

@@ -1,8 +1,14 @@
-//! Exit status.
+//! How a command ends: what a failure says, and the exit status.
 
 use std::process::ExitCode;
 
 use grulm_config::Invalid;
+
+use crate::{args::ConfigArgs, logging};
+
+/// What the help of a binary ends with.
+pub const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed; 2 bad usage or config; \
+130 or 143 stopped by SIGINT or SIGTERM, after a checkpoint was saved.";
 
 /// Failed at run time.
 const FAILED: u8 = 1;
@@ -12,21 +18,21 @@ const USAGE: u8 = 2;
 /// Something on the command line, or that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct Usage(pub(crate) String);
+pub struct Usage(pub String);
 
 /// A `--fail-if` condition holds.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(crate) struct GateHolds(pub(crate) String);
+pub struct GateHolds(pub(crate) String);
 
 /// The reader of standard output went away: no error, the rest of the output is not wanted.
 #[derive(Debug, thiserror::Error)]
 #[error("standard output was closed")]
-pub(crate) struct OutputClosed;
+pub struct OutputClosed;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub enum Ending {
     /// Done.
     Done,
     /// Stopped by this signal, after a checkpoint was saved.
@@ -35,7 +41,7 @@ pub(crate) enum Ending {
 
 impl Ending {
     /// 0, or 128 and the signal's number, as shells have it.
-    pub(crate) fn code(self) -> ExitCode {
+    fn code(self) -> ExitCode {
         match self {
             Self::Done => ExitCode::SUCCESS,
             Self::Stopped(signal) => ExitCode::from(u8::try_from(signal + 128).unwrap_or(FAILED)),
@@ -43,8 +49,43 @@ impl Ending {
     }
 }
 
+/// Ends the program as its command ended: says what failed, and turns it into the exit status.
+#[must_use]
+pub fn finish(ended: anyhow::Result<Ending>) -> ExitCode {
+    match ended {
+        Ok(ending) => ending.code(),
+        Err(error) => match failure(&error) {
+            Some(code) => {
+                logging::fail(&message(&error));
+                code
+            }
+            None => ExitCode::SUCCESS,
+        },
+    }
+}
+
+/// Says where in the config a setting stands that turned out not to be usable.
+///
+/// # Errors
+/// That of `ended`.
+pub fn of_config(ended: anyhow::Result<Ending>, args: &ConfigArgs) -> anyhow::Result<Ending> {
+    ended.map_err(|error| match setting(&error) {
+        Some(invalid) => grulm_config::locate(&args.config, &args.set, invalid).into(),
+        None => error,
+    })
+}
+
+/// An error and its causes in one line; a cause that the text before it holds already is not repeated.
+fn message(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line {
+        line if line.is_empty() => cause,
+        line if line.contains(&cause) => line,
+        line => format!("{line}: {cause}"),
+    })
+}
+
 /// The exit status that `error` ends the program with; `None` where it is no failure.
-pub(crate) fn failure(error: &anyhow::Error) -> Option<ExitCode> {
+fn failure(error: &anyhow::Error) -> Option<ExitCode> {
     if error.is::<OutputClosed>() {
         return None;
     }
@@ -65,7 +106,7 @@ fn is_unsupported(error: &grulm_model::Error) -> bool {
 }
 
 /// The setting that cannot be used, if that is what `error` is about, whichever crate it comes from.
-pub(crate) fn setting(error: &anyhow::Error) -> Option<&Invalid> {
+fn setting(error: &anyhow::Error) -> Option<&Invalid> {
     (error.downcast_ref::<Invalid>())
         .or_else(|| error.downcast_ref().and_then(of_corpus))
         .or_else(|| error.downcast_ref().and_then(of_model))

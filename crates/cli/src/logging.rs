@@ -15,7 +15,7 @@ use tracing_subscriber::{
 };
 
 /// Shows messages from `level` up; the environment variable `RUST_LOG` wins over it.
-pub(crate) fn init(level: LogLevel) {
+pub fn init(level: LogLevel) {
     let configured = || EnvFilter::default().add_directive(LevelFilter::from_level(level.into()).into());
     let (filter, wrong) = match std::env::var("RUST_LOG") {
         Ok(directives) if !directives.is_empty() => match EnvFilter::try_new(&directives) {
@@ -39,7 +39,10 @@ pub(crate) fn init(level: LogLevel) {
 }
 
 /// Writes all messages so far, and those to come, to the end of `log.txt` in `run_dir`.
-pub(crate) fn attach(run_dir: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+/// With the path, where it cannot be written.
+pub fn attach(run_dir: &Path) -> anyhow::Result<()> {
     let path = run_dir.join("log.txt");
     let mut file = File::options().create(true).append(true).open(&path).with_context(|| path.display().to_string())?;
     let mut sink = lock(&SINK);
@@ -51,14 +54,14 @@ pub(crate) fn attach(run_dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Says how the program failed: on standard error whatever the level, and in `log.txt`.
-pub(crate) fn fail(message: &str) {
+pub fn fail(message: &str) {
     // Nobody is left to tell where these fail.
     let _ = writeln!(Terminal, "error: {message}");
     let _ = writeln!(LogFile, "error: {message}");
 }
 
 /// A progress bar where standard error is a terminal; messages do not tear it.
-pub(crate) fn progress() -> ProgressBar {
+pub fn progress() -> ProgressBar {
     if !io::stderr().is_terminal() {
         return ProgressBar::hidden();
     }

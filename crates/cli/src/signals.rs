@@ -13,14 +13,18 @@ use signal_hook::{
 };
 
 /// Turns signals into a request to save and stop, until it is dropped; then they end the program again.
-pub(crate) struct Signals {
+#[derive(Debug)]
+pub struct Signals {
     stop: StopFlag,
     disarmed: Arc<AtomicBool>,
 }
 
 impl Signals {
     /// Begins to listen. A second SIGINT ends the program at once.
-    pub(crate) fn listen() -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When the system refuses the handlers.
+    pub fn listen() -> anyhow::Result<Self> {
         let (stop, disarmed) = (StopFlag::new(), Arc::new(AtomicBool::new(false)));
         let interrupted = Arc::new(AtomicBool::new(false));
         let register = || -> std::io::Result<()> {
@@ -38,7 +42,7 @@ impl Signals {
     }
 
     /// What the training loop watches.
-    pub(crate) fn stop(&self) -> &StopFlag {
+    pub fn stop(&self) -> &StopFlag {
         &self.stop
     }
 }

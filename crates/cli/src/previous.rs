@@ -4,39 +4,40 @@ use std::path::PathBuf;
 
 use grulm_config::{Difference, differences};
 use grulm_tasks::Provenance;
-use grulm_train::{PrecisionSetting, Start, TrainState, checkpoints};
+use grulm_train::{PrecisionSetting, RunFolder, Start, TrainState, checkpoints};
 
-use crate::{
-    config::{self, PretrainConfig},
-    exit::Usage,
-    files::read_json,
-};
+use crate::{exit::Usage, files::read_json, sections::Sections};
 
-/// Settings that say where things are and how a run is watched, not what it computes. Of the corpus and its inputs, content
-/// counts, which [`Previous::check_corpus`] compares, and not the names.
-const INCIDENTAL: [&str; 9] = [
-    "run.dir",
-    "run.device",
-    "run.threads",
-    "run.log",
-    "corpus.dir",
-    "corpus.train",
-    "corpus.valid",
-    "corpus.test",
-    "tokenizer.file",
-];
+/// Settings that say where a run is and how it is watched, not what it computes. [`Sections::INCIDENTAL`] has those of the
+/// other sections.
+const INCIDENTAL: [&str; 4] = ["run.dir", "run.device", "run.threads", "run.log"];
 /// Settings that may differ beside these when a run is resumed.
 const RESUMABLE: [&str; 3] = ["train.steps", "train.epochs", "train.log_every"];
 
+/// Refuses a run folder that `start` does not fit: the one of `config`, which holds `previous`.
+///
+/// # Errors
+/// When it was not said what to do about a run that is there, or it cannot go on with the settings of now.
+pub fn check(previous: Option<&Previous>, config: &impl Sections, start: Start) -> anyhow::Result<()> {
+    match (previous, start) {
+        (Some(previous), Start::Fresh) => Err(previous.refuse().into()),
+        (Some(previous), Start::Resume) => Ok(previous.check_resumable()?),
+        _ => Ok(RunFolder::check(&config.run().dir, start)?),
+    }
+}
+
 /// A run that began earlier.
-pub(crate) struct Previous {
+#[derive(Debug)]
+pub struct Previous {
     run_dir: PathBuf,
+    /// Settings that do not tell one run from another.
+    incidental: Vec<&'static str>,
     /// Where its settings differ from those of now.
     differences: Vec<Difference>,
     /// The arithmetic that it was begun with.
-    pub(crate) precision: PrecisionSetting,
+    pub precision: PrecisionSetting,
     /// It came to its end.
-    pub(crate) finished: bool,
+    pub finished: bool,
     /// The fingerprint of its corpus, where a checkpoint tells.
     corpus: Option<String>,
     /// Its number of steps follows from `train.budget`.
@@ -48,8 +49,8 @@ impl Previous {
     ///
     /// # Errors
     /// When its files cannot be read.
-    pub(crate) fn find(config: &PretrainConfig, start: Start) -> anyhow::Result<Option<Self>> {
-        let run_dir = config.run.dir.clone();
+    pub fn find<C: Sections>(config: &C, start: Start) -> anyhow::Result<Option<Self>> {
+        let run_dir = config.run().dir.clone();
         let path = run_dir.join("config.toml");
         if start == Start::Overwrite
             || !path.is_file()
@@ -58,12 +59,12 @@ impl Previous {
         {
             return Ok(None);
         }
-        let begun_with = config::load(&path, &[])?;
-        let precision = begun_with.train.precision;
+        let begun_with = grulm_config::load::<C>(&path, &[])?;
+        let precision = begun_with.train().precision;
         let mut config = config.clone();
         // A run goes on in the arithmetic that "auto" chose when it began.
-        if config.train.precision == PrecisionSetting::Auto {
-            config.train.precision = precision;
+        if config.train().precision == PrecisionSetting::Auto {
+            config.train_mut().precision = precision;
         }
         let differences = differences(&begun_with, &config)?;
         // One that cannot be read is passed over, as a resume passes over it.
@@ -74,13 +75,15 @@ impl Previous {
         let newest = checkpoints(&run_dir)?.into_iter().find_map(readable);
         let finished = newest.as_ref().is_some_and(|(state, _)| state.finished);
         let corpus = newest.and_then(|(_, provenance)| provenance.corpus);
-        let has_budget = config.train.budget.is_some();
-        Ok(Some(Self { run_dir, differences, precision, finished, corpus, has_budget }))
+        let has_budget = config.train().budget.is_some();
+        let incidental = [INCIDENTAL.as_slice(), C::INCIDENTAL].concat();
+        Ok(Some(Self { run_dir, incidental, differences, precision, finished, corpus, has_budget }))
     }
 
     /// Whether the same settings would compute the same run.
-    pub(crate) fn is_same(&self) -> bool {
-        self.differing(&INCIDENTAL).is_empty()
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.differing(&self.incidental).is_empty()
     }
 
     fn differing(&self, allowed: &[&str]) -> Vec<&Difference> {
@@ -88,8 +91,8 @@ impl Previous {
     }
 
     /// What to say where neither `--resume` nor `--overwrite` was given.
-    pub(crate) fn refuse(&self) -> Usage {
-        let differing = self.differing(&INCIDENTAL);
+    fn refuse(&self) -> Usage {
+        let differing = self.differing(&self.incidental);
         let what = match (differing.is_empty(), self.finished) {
             (true, true) => "a finished run".to_owned(),
             (true, false) => "an unfinished run".to_owned(),
@@ -103,8 +106,8 @@ impl Previous {
     ///
     /// # Errors
     /// Names the settings that must not differ.
-    pub(crate) fn check_resumable(&self) -> Result<(), Usage> {
-        let allowed = [INCIDENTAL.as_slice(), &RESUMABLE].concat();
+    fn check_resumable(&self) -> Result<(), Usage> {
+        let allowed = [self.incidental.as_slice(), &RESUMABLE].concat();
         let differing = self.differing(&allowed);
         let length = |d: &&Difference| ["train.steps", "train.epochs"].contains(&d.key.as_str());
         if let (true, Some(d)) = (self.has_budget, self.differences.iter().find(length)) {
@@ -130,7 +133,7 @@ impl Previous {
     ///
     /// # Errors
     /// When it learned from another one.
-    pub(crate) fn check_corpus(&self, fingerprint: &str) -> Result<(), Usage> {
+    pub fn check_corpus(&self, fingerprint: &str) -> Result<(), Usage> {
         match &self.corpus {
             Some(own) if own != fingerprint => Err(Usage(format!(
                 "{}: the run learned from another corpus (fingerprint {own}) than that of now ({fingerprint}): text or settings \

@@ -2,9 +2,11 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::exit::{GateHolds, Usage};
+
 /// A condition on a figure that makes the command fail.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Gate {
+pub struct Gate {
     figure: String,
     comparison: Comparison,
     bound: f64,
@@ -52,12 +54,12 @@ impl fmt::Display for Gate {
 
 impl Gate {
     /// The figure that the gate is about.
-    pub(crate) fn figure(&self) -> &str {
+    fn figure(&self) -> &str {
         &self.figure
     }
 
     /// Whether the condition holds for `value`. What is not a number holds always: it must never pass for a good result.
-    pub(crate) fn holds(&self, value: f64) -> bool {
+    fn holds(&self, value: f64) -> bool {
         value.is_nan()
             || match self.comparison {
                 Comparison::Above => value > self.bound,
@@ -66,6 +68,34 @@ impl Gate {
                 Comparison::AtMost => value <= self.bound,
             }
     }
+}
+
+/// The figure of that name.
+fn value(figures: &[(String, f64)], name: &str) -> Option<f64> {
+    figures.iter().find(|(key, _)| key == name).map(|(_, value)| *value)
+}
+
+/// Checks that every gate is about a figure that there is.
+///
+/// # Errors
+/// Names the first that is not, and the figures that there are.
+pub fn check_names(gates: &[Gate], figures: &[(String, f64)]) -> Result<(), Usage> {
+    let Some(gate) = gates.iter().find(|gate| value(figures, gate.figure()).is_none()) else { return Ok(()) };
+    let names: Vec<_> = figures.iter().map(|(name, _)| name.as_str()).collect();
+    Err(Usage(format!("--fail-if {gate}: no figure {:?}; allowed: {}", gate.figure(), names.join(", "))))
+}
+
+/// Checks that no gate holds.
+///
+/// # Errors
+/// Names those that do.
+pub fn check(gates: &[Gate], figures: &[(String, f64)]) -> Result<(), GateHolds> {
+    let held = gates.iter().filter_map(|gate| {
+        let value = value(figures, gate.figure()).filter(|&value| gate.holds(value))?;
+        Some(format!("--fail-if {gate} holds: {} is {value}", gate.figure()))
+    });
+    let held: Vec<_> = held.collect();
+    if held.is_empty() { Ok(()) } else { Err(GateHolds(held.join("; "))) }
 }
 
 #[cfg(test)]

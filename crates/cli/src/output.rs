@@ -13,7 +13,7 @@ use crate::exit::OutputClosed;
 ///
 /// # Errors
 /// [`OutputClosed`] where nobody reads any more; what the system said where it cannot be written.
-pub(crate) fn write(text: &str) -> anyhow::Result<()> {
+pub fn write(text: &str) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(OutputClosed.into()),
@@ -25,15 +25,15 @@ pub(crate) fn write(text: &str) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// As [`write()`].
-pub(crate) fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
+pub fn write_json(value: &impl Serialize) -> anyhow::Result<()> {
     write(&(serde_json::to_string(value)? + "\n"))
 }
 
 /// A JSON object that keeps the order of its keys.
-pub(crate) type Object = IndexMap<String, Value>;
+pub type Object = IndexMap<String, Value>;
 
 /// Named figures as a JSON object in their order; counts are integers, what is not finite is null.
-pub(crate) fn figures_to_json(figures: &[(String, f64)]) -> Object {
+pub fn figures_to_json(figures: &[(String, f64)]) -> Object {
     figures.iter().map(|(name, value)| (name.clone(), number(*value))).collect()
 }
 
@@ -45,13 +45,13 @@ fn number(value: f64) -> Value {
 }
 
 /// A table for people: names to the left, values to the right.
-pub(crate) fn table(rows: &[(String, String)]) -> String {
+pub fn table(rows: &[(String, String)]) -> String {
     let names = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     rows.iter().map(|(name, value)| format!("{name:<names$}  {value}\n")).collect()
 }
 
 /// A table of columns: the first to the left, the others to the right.
-pub(crate) fn columns(rows: &[Vec<String>]) -> String {
+pub fn columns(rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
     let mut text = String::new();
     for row in rows {
@@ -65,7 +65,7 @@ pub(crate) fn columns(rows: &[Vec<String>]) -> String {
 }
 
 /// Figures as rows of a table.
-pub(crate) fn figure_rows(figures: &[(String, f64)]) -> Vec<(String, String)> {
+pub fn figure_rows(figures: &[(String, f64)]) -> Vec<(String, String)> {
     figures.iter().map(|(name, value)| (name.replace('_', " "), plain(name, *value))).collect()
 }
 
@@ -78,7 +78,7 @@ fn plain(name: &str, value: f64) -> String {
 }
 
 /// 1234567 as "1,234,567".
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> =
         digits.as_bytes().rchunks(3).rev().map(|group| std::str::from_utf8(group).unwrap_or_default()).collect();
@@ -86,12 +86,12 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// 1 and "step" as "1 step", 1234 as "1,234 steps".
-pub(crate) fn count(number: u64, noun: &str) -> String {
+pub fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{}", grouped(number), if number == 1 { "" } else { "s" })
 }
 
 /// 12345678 as "12.3 MB".
-pub(crate) fn bytes(number: u64) -> String {
+pub fn bytes(number: u64) -> String {
     let mut value = number as f64;
     for unit in ["bytes", "kB", "MB", "GB"] {
         if value < 1000.0 {
