@@ -4,19 +4,20 @@
 //!     cargo bench -p grulm-train --bench step [-- SETUP... --rounds N --memory]
 //!
 //! Set-ups: seed, wide, ptb, awd (all where none is named). `--memory` compares the peak memory of processes that do nothing
-//! but a few steps of one kind.
+//! but a few steps of one kind. `scripts/bench_peers.sh` reads `--list` and drives `--turns`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
 mod own;
 mod plain;
 
-use std::{process::Command, time::Instant};
+use std::{io::BufRead as _, process::Command, time::Instant};
 
 use grulm_kernels::{Compute, Kernels, Precision, product_speed};
+use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
 /// Sizes of a model and its batches.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct Setup {
     name: &'static str,
     vocabulary: i64,
@@ -86,10 +87,19 @@ fn stepper(setup: Setup, own: bool, precision: Precision) -> Box<dyn FnMut() -> 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let after = |name: &str| args.iter().position(|arg| arg == name).and_then(|index| args.get(index + 1));
-    if let Some(kind) = after("--peak") {
+    let stepper_of = |kind: &str| {
         let setup = *SETUPS.iter().find(|setup| args.contains(&setup.name.to_owned())).unwrap();
-        let (_, own, precision) = *KINDS.iter().find(|(name, ..)| name == kind).unwrap();
-        let mut step = stepper(setup, own, precision);
+        let (_, own, precision) = *KINDS.iter().find(|(name, ..)| *name == kind).unwrap();
+        stepper(setup, own, precision)
+    };
+    if args.iter().any(|arg| arg == "--list") {
+        return println!("{}", serde_json::to_string(&SETUPS).unwrap());
+    }
+    if let Some(kind) = after("--turns") {
+        return turns(stepper_of(kind));
+    }
+    if let Some(kind) = after("--peak") {
+        let mut step = stepper_of(kind);
         for _ in 0..3 {
             step();
         }
@@ -141,6 +151,20 @@ fn compare(setup: Setup, rounds: usize) {
             medians[0] / seconds,
             medians[1] / seconds,
         );
+    }
+}
+
+/// Takes turns with other processes, as `scripts/peers/turns.py` does: says who it is once it is warm, then answers each line of
+/// its input by the seconds and the loss of a step, which follows one that is not timed.
+fn turns(mut step: Box<dyn FnMut() -> f64>) {
+    step();
+    println!("\"{} kernels\"", Kernels::best().name());
+    for line in std::io::stdin().lock().lines() {
+        line.unwrap();
+        step();
+        let start = Instant::now();
+        let loss = step();
+        println!("[{}, {loss}]", start.elapsed().as_secs_f64());
     }
 }
 
