@@ -120,18 +120,30 @@ impl ModelConfig {
         if self.tie_weights || self.projection { self.embedding } else { self.hidden }
     }
 
-    /// Number of weights of a model with this vocabulary.
+    /// Number of weights of a language model with this vocabulary.
     #[must_use]
     pub fn weight_count(&self, vocab_size: i64) -> u64 {
         let (vocab, out) = (vocab_size.unsigned_abs(), self.output_width().unsigned_abs());
+        let projection = if self.projection { out * (self.hidden.unsigned_abs() + 1) } else { 0 };
+        let softmax = if self.tie_weights { vocab } else { vocab * (out + 1) };
+        self.encoder_weight_count(vocab_size) + projection * self.direction.readings().len() as u64 + softmax
+    }
+
+    /// Number of weights of the encoder alone.
+    #[must_use]
+    pub fn encoder_weight_count(&self, vocab_size: i64) -> u64 {
         let gru = |layer| {
             let (input, hidden) = self.widths(layer);
             3 * hidden.unsigned_abs() * (input + hidden + 2).unsigned_abs()
         };
-        let projection = if self.projection { out * (self.hidden.unsigned_abs() + 1) } else { 0 };
-        let stack = (0..self.layers).map(gru).sum::<u64>() + projection;
-        let softmax = if self.tie_weights { vocab } else { vocab * (out + 1) };
-        vocab * self.embedding.unsigned_abs() + stack * self.direction.readings().len() as u64 + softmax
+        let stack = (0..self.layers).map(gru).sum::<u64>();
+        vocab_size.unsigned_abs() * self.embedding.unsigned_abs() + stack * self.direction.readings().len() as u64
+    }
+
+    /// Width of the last layer's output.
+    #[must_use]
+    pub fn encoder_width(&self) -> i64 {
+        self.widths(self.layers.saturating_sub(1)).1
     }
 
     /// Checks every value.
@@ -147,12 +159,22 @@ impl ModelConfig {
         if !(1..=64).contains(&self.layers) {
             return Err(Invalid::new("model.layers", self.layers, "an integer in 1..=64"));
         }
-        let DropoutConfig { embedding, input, hidden, weight, output } = self.dropout;
+        self.dropout.validate("model.dropout")
+    }
+}
+
+impl DropoutConfig {
+    /// Checks every rate. `section` is where they stand in the config.
+    ///
+    /// # Errors
+    /// Names the first key whose value cannot be used.
+    pub fn validate(&self, section: &str) -> Result<(), Invalid> {
+        let &Self { embedding, input, hidden, weight, output } = self;
         let rates =
             [("embedding", embedding), ("input", input), ("hidden", hidden), ("weight", weight), ("output", output)];
         for (key, rate) in rates {
             if !(0.0..1.0).contains(&rate) {
-                return Err(Invalid::new(format!("model.dropout.{key}"), rate, "a number in 0.0..1.0"));
+                return Err(Invalid::new(format!("{section}.{key}"), rate, "a number in 0.0..1.0"));
             }
         }
         Ok(())

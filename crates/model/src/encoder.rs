@@ -16,6 +16,15 @@ impl Carry {
         Self(self.0.iter().map(Tensor::detach).collect())
     }
 
+    /// The state of the first `lanes` lanes.
+    ///
+    /// # Errors
+    /// When there are fewer.
+    pub fn first(&self, lanes: i64) -> Result<Self, Error> {
+        let first = |state: &Tensor| Ok(state.f_narrow(0, 0, lanes)?);
+        Ok(Self(self.0.iter().map(first).collect::<Result<_, Error>>()?))
+    }
+
     /// The same handles.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {

@@ -1,6 +1,6 @@
 //! Errors of this crate.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong with a model.
 #[derive(Debug, thiserror::Error)]
@@ -34,4 +34,11 @@ pub enum Error {
     /// The model cannot do what is asked of it.
     #[error("{0}")]
     Unsupported(String),
+}
+
+impl Error {
+    /// A file that does not fit.
+    pub(crate) fn weights(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Weights { path: path.to_owned(), reason: reason.into() }
+    }
 }

@@ -1,13 +1,14 @@
 //! The language model: encoder and decoder together.
 
-use std::{fs::File, io::Write, path::Path};
+use std::path::Path;
 
-use grulm_config::Invalid;
 use grulm_kernels::{Compute, autocast};
-use serde::{Deserialize, Serialize};
-use tch::{Device, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
-use crate::{Carry, Decoder, Encoder, Error, ModelConfig, Noise, Params, Reading};
+use crate::{
+    Carry, Decoder, DropoutConfig, Encoder, Error, ModelConfig, Noise, Params, Reading, Shape, WEIGHTS_FILE,
+    WeightFormat,
+};
 
 /// A GRU language model and its weights.
 #[derive(Debug)]
@@ -18,40 +19,16 @@ pub struct LanguageModel {
     decoder: Decoder,
 }
 
-/// What `model.json` holds: everything but the weights.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Shape {
-    /// Version of this file's format.
-    pub version: u32,
-    /// Entries of the vocabulary.
-    pub vocab_size: i64,
-    /// Sizes and dropouts.
-    pub model: ModelConfig,
-}
-
-const VERSION: u32 = 1;
-const VOCAB_SIZES: std::ops::RangeInclusive<i64> = 1..=1 << 31;
-
-/// The name of a bundle's file that holds a [`Shape`].
-pub const SHAPE_FILE: &str = "model.json";
-/// The name of a bundle's file that holds the weights.
-pub const WEIGHTS_FILE: &str = "model.safetensors";
-
 impl LanguageModel {
     /// A model with random weights that are functions of `seed`.
     ///
     /// # Errors
     /// When a value of `config` is out of range, or `vocab_size` is not in 1 to 2^31.
     pub fn new(config: &ModelConfig, vocab_size: i64, seed: u64, device: Device) -> Result<Self, Error> {
-        config.validate()?;
-        if !VOCAB_SIZES.contains(&vocab_size) {
-            return Err(Invalid::new("vocab_size", vocab_size, "1 to 2^31").into());
-        }
+        let shape = Shape::new(config, vocab_size)?;
         let mut params = Params::new(seed, device);
         let encoder = Encoder::new(&mut params, config, vocab_size)?;
         let decoder = Decoder::new(&mut params, config, vocab_size, encoder.embedding());
-        let shape = Shape { version: VERSION, vocab_size, model: config.clone() };
         Ok(Self { shape, params, encoder, decoder })
     }
 
@@ -59,19 +36,9 @@ impl LanguageModel {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn save(&self, folder: &Path) -> Result<(), Error> {
-        let path = folder.join(SHAPE_FILE);
-        let io = |source| Error::Io { path: path.clone(), source };
-        let json = serde_json::to_string_pretty(&self.shape).map_err(|e| io(e.into()))?;
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = File::create(&part)?;
-            file.write_all(json.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()
-        };
-        write().and_then(|()| std::fs::rename(&part, &path)).map_err(io)?;
-        self.params.save(&folder.join(WEIGHTS_FILE))
+    pub fn save(&self, folder: &Path, format: WeightFormat) -> Result<(), Error> {
+        self.shape.save(folder)?;
+        self.params.save(&folder.join(WEIGHTS_FILE), format)
     }
 
     /// Opens what [`LanguageModel::save`] wrote.
@@ -79,39 +46,21 @@ impl LanguageModel {
     /// # Errors
     /// When a file is missing or not readable, or the weights do not fit the sizes.
     pub fn open(folder: &Path, device: Device) -> Result<Self, Error> {
-        let path = folder.join(SHAPE_FILE);
-        let text = std::fs::read_to_string(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
-        let refuse = |reason: String| Error::Weights { path: path.clone(), reason };
-        let shape: Shape = serde_json::from_str(&text).map_err(|e| refuse(e.to_string()))?;
-        if shape.version != VERSION {
-            return Err(refuse(format!("version {}; this program reads version {VERSION}", shape.version)));
-        }
-        if !VOCAB_SIZES.contains(&shape.vocab_size) {
-            return Err(refuse(format!("vocab_size {}; expected 1 to 2^31", shape.vocab_size)));
-        }
-        shape.model.validate().map_err(|e| refuse(e.to_string()))?;
-        let weights = folder.join(WEIGHTS_FILE);
-        Self::check_size(&shape, &weights)?;
+        let shape = Shape::open(folder)?;
         let model = Self::new(&shape.model, shape.vocab_size, 0, device)?;
-        model.params.load(&weights)?;
+        model.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(model)
-    }
-
-    /// Refuses sizes that the file of weights cannot hold, before memory is taken for them.
-    fn check_size(shape: &Shape, weights: &Path) -> Result<(), Error> {
-        let file = std::fs::metadata(weights).map_err(|source| Error::Io { path: weights.to_owned(), source })?.len();
-        let expected = shape.model.weight_count(shape.vocab_size).saturating_mul(4);
-        if expected > file {
-            let reason = format!("{file} bytes; the sizes in {SHAPE_FILE} call for at least {expected}");
-            return Err(Error::Weights { path: weights.to_owned(), reason });
-        }
-        Ok(())
     }
 
     /// Sizes and dropouts.
     #[must_use]
     pub fn config(&self) -> &ModelConfig {
         &self.shape.model
+    }
+
+    /// Trains with these rates from now on.
+    pub fn set_dropout(&mut self, dropout: DropoutConfig) {
+        self.shape.model.dropout = dropout;
     }
 
     /// Entries of the vocabulary.
@@ -175,6 +124,31 @@ impl LanguageModel {
             let (y, after) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
             let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
             Ok((self.decoder.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?, after))
+        })?
+    }
+
+    /// The negative log likelihood, in nats, of `targets` `[N]`, each predicted after the place in `[T * B]` that `places` `[N]`
+    /// gives of `inputs` `[T, B]`, read from `carry`; summed, 0-dim, with its gradient. And the state after the last.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::nll`].
+    pub fn loss_at(
+        &self,
+        reading: Reading,
+        inputs: &Tensor,
+        (places, targets): (&Tensor, &Tensor),
+        carry: &Carry,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+    ) -> Result<(Tensor, Carry), Error> {
+        autocast(compute.precision, self.device(), || {
+            let (y, after) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
+            if targets.numel() == 0 {
+                return Ok((Tensor::zeros([], (Kind::Float, self.device())), after));
+            }
+            let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
+            let y = rows(&y)?.f_index_select(0, places)?;
+            Ok((self.decoder.nll_sum(reading, &y, targets, compute)?, after))
         })?
     }
 

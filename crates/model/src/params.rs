@@ -1,11 +1,14 @@
 //! The weights of a model: ordered, named, grouped.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use safetensors::{SafeTensors, tensor::TensorView};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, random::Site};
+use crate::{
+    Error, WeightFormat,
+    random::Site,
+    weights::{load_tensors, save_tensors},
+};
 
 /// One weight.
 #[derive(Debug)]
@@ -76,44 +79,65 @@ impl Params {
         }
     }
 
-    /// Writes the weights as f32 safetensors.
+    /// Writes the weights as safetensors, in f32 or smaller.
     ///
     /// # Errors
     /// When the file cannot be written.
-    pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let named: Vec<_> = self.entries.iter().map(|param| (param.name.clone(), param.tensor.detach())).collect();
+    pub fn save(&self, path: &Path, format: WeightFormat) -> Result<(), Error> {
+        let mut named = Vec::with_capacity(self.entries.len());
+        for param in &self.entries {
+            format.pack(&param.name, &param.tensor.detach(), &mut named)?;
+        }
         save_tensors(path, &named)
     }
 
-    /// Overwrites the weights with those of a safetensors file.
+    /// Overwrites the weights with those of a safetensors file, in whatever format they are saved.
     ///
     /// # Errors
     /// When the file is not readable, or a name, shape or type differs from the model's; nothing is overwritten then.
     pub fn load(&self, path: &Path) -> Result<(), Error> {
-        let loaded = load_tensors(path)?;
-        let mismatch = |reason: String| Error::Weights { path: path.to_owned(), reason };
+        let loaded = WeightFormat::unpack(load_tensors(path)?, path)?;
+        if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.entries.iter().any(|param| param.name == *name)) {
+            return Err(Error::weights(path, format!("`{name}` is not a weight of this model")));
+        }
+        self.overwrite(path, &loaded, |_| true)
+    }
+
+    /// Overwrites the weights whose names begin with `prefix` with those of a file, which may hold others too.
+    ///
+    /// # Errors
+    /// As [`Params::load`].
+    pub fn load_part(&self, path: &Path, prefix: &str) -> Result<(), Error> {
+        let loaded = WeightFormat::unpack(load_tensors(path)?, path)?;
+        self.overwrite(path, &loaded, |param| param.name.starts_with(prefix))
+    }
+
+    fn overwrite(
+        &self,
+        path: &Path,
+        loaded: &[(String, Tensor)],
+        wanted: impl Fn(&Param) -> bool,
+    ) -> Result<(), Error> {
         let mut matched = Vec::with_capacity(self.entries.len());
-        for param in &self.entries {
+        for param in self.entries.iter().filter(|param| wanted(param)) {
             let Some((_, tensor)) = loaded.iter().find(|(name, _)| *name == param.name) else {
-                return Err(mismatch(format!("`{}` is missing", param.name)));
+                return Err(Error::weights(path, format!("`{}` is missing", param.name)));
             };
             if tensor.size() != param.tensor.size() || tensor.kind() != param.tensor.kind() {
-                return Err(mismatch(format!(
+                let reason = format!(
                     "`{}` is {:?} {:?}; the model expects {:?} {:?}",
                     param.name,
                     tensor.kind(),
                     tensor.size(),
                     param.tensor.kind(),
                     param.tensor.size()
-                )));
+                );
+                return Err(Error::weights(path, reason));
             }
-            matched.push(tensor);
-        }
-        if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.entries.iter().any(|param| param.name == *name)) {
-            return Err(mismatch(format!("`{name}` is not a weight of this model")));
+            matched.push((param, tensor));
         }
         tch::no_grad(|| {
-            for (param, tensor) in self.entries.iter().zip(matched) {
+            for (param, tensor) in matched {
                 param.tensor.shallow_clone().copy_(tensor);
             }
         });
@@ -128,78 +152,6 @@ impl<'a> IntoIterator for &'a Params {
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
-}
-
-/// Writes named tensors as safetensors, to a temporary name that is synced and renamed.
-///
-/// # Errors
-/// When the file cannot be written or a tensor's type has no safetensors equivalent.
-pub fn save_tensors(path: &Path, named: &[(String, Tensor)]) -> Result<(), Error> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let bytes = named
-        .iter()
-        .map(|(name, tensor)| Ok((name, bytes_of(tensor)?, shape_of(tensor), dtype_of(tensor, path)?)))
-        .collect::<Result<Vec<_>, Error>>()?;
-    let views = bytes
-        .iter()
-        .map(|(name, data, shape, dtype)| {
-            let view = TensorView::new(*dtype, shape.clone(), data).map_err(|e| not_safetensors(path, &e))?;
-            Ok((name.as_str(), view))
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
-    let temporary = path.with_extension("part");
-    safetensors::serialize_to_file(views, None, &temporary).map_err(|e| not_safetensors(path, &e))?;
-    std::fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(io)?;
-    std::fs::rename(&temporary, path).map_err(io)
-}
-
-/// Reads a safetensors file, in the file's order, onto the CPU.
-///
-/// # Errors
-/// When the file is not readable or not safetensors of a type that the models use (F32, I64).
-pub fn load_tensors(path: &Path) -> Result<Vec<(String, Tensor)>, Error> {
-    let data = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-    let file = SafeTensors::deserialize(&data).map_err(|e| not_safetensors(path, &e))?;
-    file.iter()
-        .map(|(name, view)| {
-            let kind = match view.dtype() {
-                safetensors::Dtype::F32 => Kind::Float,
-                safetensors::Dtype::I64 => Kind::Int64,
-                other => {
-                    let reason = format!("`{name}` is {other:?}; F32 and I64 are allowed");
-                    return Err(Error::Weights { path: path.to_owned(), reason });
-                }
-            };
-            let shape: Vec<i64> = view.shape().iter().map(|&n| n as i64).collect();
-            let tensor = Tensor::f_from_data_size(view.data(), &shape, kind)
-                .map_err(|e| Error::Weights { path: path.to_owned(), reason: format!("`{name}`: {e}") })?;
-            Ok((name.to_owned(), tensor))
-        })
-        .collect()
-}
-
-fn not_safetensors(path: &Path, error: &safetensors::SafeTensorError) -> Error {
-    Error::Weights { path: PathBuf::from(path), reason: format!("not a whole safetensors file: {error}") }
-}
-
-fn shape_of(tensor: &Tensor) -> Vec<usize> {
-    tensor.size().iter().map(|&n| n.unsigned_abs() as usize).collect()
-}
-
-fn dtype_of(tensor: &Tensor, path: &Path) -> Result<safetensors::Dtype, Error> {
-    match tensor.kind() {
-        Kind::Float => Ok(safetensors::Dtype::F32),
-        Kind::Int64 => Ok(safetensors::Dtype::I64),
-        other => Err(Error::Weights { path: path.to_owned(), reason: format!("{other:?} tensors are not saved") }),
-    }
-}
-
-fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>, Error> {
-    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
-    let size = tensor.kind().elt_size_in_bytes();
-    let mut bytes = vec![0u8; tensor.numel() * size];
-    tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -218,7 +170,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("model.safetensors");
         let params = sample();
-        params.save(&path).unwrap();
+        params.save(&path, WeightFormat::Fp32).unwrap();
         let other = Params { site: Site::new(9), ..sample() };
         let _ = tch::no_grad(|| other.entries[0].tensor.shallow_clone().zero_());
         other.load(&path).unwrap();

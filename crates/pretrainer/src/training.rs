@@ -118,7 +118,7 @@ fn locate_init(init: &Path) -> Result<PathBuf, Invalid> {
 fn start_from(model: &LanguageModel, init: &Path, corpus: &Corpus) -> anyhow::Result<String> {
     let refuse = |allowed: String| Invalid::new("train.init", init, allowed);
     let folder = locate_init(init)?;
-    let parent = Bundle::open(&folder, Device::Cpu).with_context(|| format!("`train.init` = {init:?}"))?;
+    let parent: Bundle = Bundle::open(&folder, Device::Cpu).with_context(|| format!("`train.init` = {init:?}"))?;
     if parent.tokenizer.hash() != corpus.tokenizer.hash() {
         let file = folder.join("tokenizer.json");
         return Err(refuse(format!(

@@ -7,8 +7,9 @@ use std::{
 };
 
 use grulm_corpus::{Cleaner, Tokenizer};
-use grulm_model::{LanguageModel, WEIGHTS_FILE};
+use grulm_model::{LanguageModel, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tch::Device;
 
@@ -46,13 +47,61 @@ struct TaskFile {
     kind: String,
     tokenizer_sha256: String,
     cleaning_sha256: String,
+    /// What the task knows beside its weights.
+    #[serde(default, skip_serializing_if = "Value::is_null")]
+    settings: Value,
 }
 
-/// The inference half of a language model: weights, tokenizer, cleaning.
+/// A model that a bundle can hold.
+pub trait BundleModel: Sized {
+    /// The bundle's kind in `task.json`.
+    const KIND: &'static str;
+    /// What belongs to the model beside sizes and weights.
+    type Settings: Serialize + DeserializeOwned;
+
+    /// What [`BundleModel::open`] will be given.
+    fn settings(&self) -> Self::Settings;
+
+    /// Writes sizes and weights into a folder that exists.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    fn save(&self, folder: &Path, format: WeightFormat) -> Result<(), Error>;
+
+    /// Opens what [`BundleModel::save`] wrote.
+    ///
+    /// # Errors
+    /// When a file is missing, not readable, or does not fit.
+    fn open(folder: &Path, settings: Self::Settings, device: Device) -> Result<Self, Error>;
+
+    /// Entries of the vocabulary.
+    fn vocab_size(&self) -> i64;
+}
+
+impl BundleModel for LanguageModel {
+    const KIND: &'static str = "language_model";
+    type Settings = ();
+
+    fn settings(&self) {}
+
+    fn save(&self, folder: &Path, format: WeightFormat) -> Result<(), Error> {
+        Ok(self.save(folder, format)?)
+    }
+
+    fn open(folder: &Path, (): (), device: Device) -> Result<Self, Error> {
+        Ok(Self::open(folder, device)?)
+    }
+
+    fn vocab_size(&self) -> i64 {
+        self.vocab_size()
+    }
+}
+
+/// The inference half of a task: model, tokenizer, cleaning.
 #[derive(Debug)]
-pub struct Bundle {
+pub struct Bundle<M = LanguageModel> {
     /// The model.
-    pub model: LanguageModel,
+    pub model: M,
     /// The tokenizer that it was trained with.
     pub tokenizer: Tokenizer,
     /// The cleaning that its corpus had.
@@ -61,47 +110,48 @@ pub struct Bundle {
     pub provenance: Provenance,
 }
 
-impl Bundle {
-    /// Writes the bundle's files into `folder`, which exists.
-    ///
-    /// # Errors
-    /// When a file cannot be written.
-    pub fn save(
-        folder: &Path,
-        model: &LanguageModel,
-        tokenizer: &Tokenizer,
-        cleaner: &Cleaner,
-        provenance: &Provenance,
-    ) -> Result<(), Error> {
-        model.save(folder)?;
-        tokenizer.save(&folder.join(TOKENIZER_FILE))?;
-        cleaner.save(&folder.join(CLEANING_FILE))?;
-        let task = TaskFile {
-            version: VERSION,
-            kind: "language_model".into(),
-            tokenizer_sha256: tokenizer.hash().into(),
-            cleaning_sha256: cleaner.hash(),
-        };
-        write_json(&folder.join(TASK_FILE), &task)?;
-        write_json(&folder.join(PROVENANCE_FILE), provenance)
-    }
+/// Writes a bundle's files into `folder`, which exists.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn save<M: BundleModel>(
+    folder: &Path,
+    model: &M,
+    tokenizer: &Tokenizer,
+    cleaner: &Cleaner,
+    provenance: &Provenance,
+    format: WeightFormat,
+) -> Result<(), Error> {
+    model.save(folder, format)?;
+    tokenizer.save(&folder.join(TOKENIZER_FILE))?;
+    cleaner.save(&folder.join(CLEANING_FILE))?;
+    let path = folder.join(TASK_FILE);
+    let task = TaskFile {
+        version: VERSION,
+        kind: M::KIND.into(),
+        tokenizer_sha256: tokenizer.hash().into(),
+        cleaning_sha256: cleaner.hash(),
+        settings: serde_json::to_value(model.settings()).map_err(|e| Error::io(&path)(e.into()))?,
+    };
+    write_json(&path, &task)?;
+    write_json(&folder.join(PROVENANCE_FILE), provenance)
+}
 
+impl<M: BundleModel> Bundle<M> {
     /// Opens a bundle folder, or the best checkpoint of a run folder.
     ///
     /// # Errors
-    /// When a file is missing, not readable, or does not belong to the others.
+    /// When a file is missing, not readable, or does not belong to the others, or the bundle is of another kind.
     pub fn open(path: &Path, device: Device) -> Result<Self, Error> {
         let folder = locate(path)?;
         let task_path = folder.join(TASK_FILE);
-        let task: TaskFile = read_json(&task_path)?;
+        let task = read_task(&task_path)?;
         let refuse = |path: &Path, reason: String| Error::Bundle { path: path.to_owned(), reason };
-        if task.version != VERSION {
-            let reason = format!("version {}; this program reads version {VERSION}", task.version);
-            return Err(refuse(&task_path, reason));
+        if task.kind != M::KIND {
+            return Err(refuse(&task_path, format!("kind {:?}; expected {:?}", task.kind, M::KIND)));
         }
-        if task.kind != "language_model" {
-            return Err(refuse(&task_path, format!("kind {:?}; expected \"language_model\"", task.kind)));
-        }
+        let settings = serde_json::from_value(task.settings)
+            .map_err(|e| refuse(&task_path, format!("settings of a {}: {e}", M::KIND)))?;
         let tokenizer = Tokenizer::open(&folder.join(TOKENIZER_FILE))?;
         let cleaner = Cleaner::open(&folder.join(CLEANING_FILE))?;
         let hashes = [
@@ -116,7 +166,7 @@ impl Bundle {
                 return Err(refuse(&folder.join(file), reason));
             }
         }
-        let model = LanguageModel::open(&folder, device)?;
+        let model = M::open(&folder, settings, device)?;
         if tokenizer.vocab_size() as i64 != model.vocab_size() {
             let (entries, vocab) = (tokenizer.vocab_size(), model.vocab_size());
             let reason = format!("{entries} entries; the model was trained with {vocab}");
@@ -125,6 +175,23 @@ impl Bundle {
         let provenance = read_json(&folder.join(PROVENANCE_FILE))?;
         Ok(Self { model, tokenizer, cleaner, provenance })
     }
+}
+
+/// The kind of the bundle in `folder`: what it was trained for.
+///
+/// # Errors
+/// When its `task.json` is missing or not readable.
+pub fn kind(folder: &Path) -> Result<String, Error> {
+    Ok(read_task(&folder.join(TASK_FILE))?.kind)
+}
+
+fn read_task(path: &Path) -> Result<TaskFile, Error> {
+    let task: TaskFile = read_json(path)?;
+    if task.version != VERSION {
+        let reason = format!("version {}; this program reads version {VERSION}", task.version);
+        return Err(Error::Bundle { path: path.to_owned(), reason });
+    }
+    Ok(task)
 }
 
 /// The bundle folder that `path` means: itself, or the best checkpoint of a run folder.

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
 use grulm_kernels::Compute;
-use grulm_model::{Carry, LanguageModel, Noise, Params, Reading};
+use grulm_model::{Carry, LanguageModel, Noise, Params, Reading, WeightFormat};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
     Error, Loss, Scores, Step, Task,
-    bundle::{Bundle, Provenance},
+    bundle::{self, Provenance},
     score::{TextScore, token_nlls},
 };
 
@@ -213,6 +213,6 @@ impl Task for LanguageModelling {
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {
-        Bundle::save(folder, &self.model, &self.tokenizer, &self.cleaner, provenance)
+        bundle::save(folder, &self.model, &self.tokenizer, &self.cleaner, provenance, WeightFormat::Fp32)
     }
 }

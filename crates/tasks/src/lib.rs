@@ -25,7 +25,7 @@ mod language_modelling;
 mod score;
 mod task;
 
-pub use bundle::{Bundle, Provenance};
+pub use bundle::{Bundle, BundleModel, Provenance};
 pub use error::Error;
 pub use generate::Generation;
 pub use language_modelling::{Batching, LanguageModelling, TokenSplit, score_split};

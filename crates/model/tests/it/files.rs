@@ -1,6 +1,6 @@
 use std::{fs, path::Path};
 
-use grulm_model::{LanguageModel, ModelConfig, SHAPE_FILE, WEIGHTS_FILE, load_tensors, save_tensors};
+use grulm_model::{LanguageModel, ModelConfig, SHAPE_FILE, WEIGHTS_FILE, WeightFormat, load_tensors, save_tensors};
 use proptest::prelude::*;
 use tch::{
     Device::Cpu,
@@ -12,7 +12,7 @@ fn saved() -> (tempfile::TempDir, LanguageModel) {
     let folder = tempfile::tempdir().unwrap();
     let config = ModelConfig { embedding: 3, hidden: 4, layers: 2, ..ModelConfig::default() };
     let model = LanguageModel::new(&config, 9, 1, Cpu).unwrap();
-    model.save(folder.path()).unwrap();
+    model.save(folder.path(), WeightFormat::Fp32).unwrap();
     (folder, model)
 }
 
@@ -73,7 +73,7 @@ fn other_files_are_refused() {
     }
     fs::write(&shape, [0xff, 0xfe]).unwrap();
     assert!(LanguageModel::open(folder.path(), Cpu).is_err());
-    model.save(folder.path()).unwrap();
+    model.save(folder.path(), WeightFormat::Fp32).unwrap();
     fs::remove_file(folder.path().join(WEIGHTS_FILE)).unwrap();
     assert!(LanguageModel::open(folder.path(), Cpu).unwrap_err().to_string().contains("model.safetensors"));
 }

@@ -62,7 +62,7 @@ struct Compute {
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
     let (folder, device) = compute::find_model(&args.model)?;
-    let bundle = Bundle::open(&folder, device)?;
+    let bundle: Bundle = Bundle::open(&folder, device)?;
     let tokenizer: Value = files::read_json(&folder.join("tokenizer.json"))?;
     let kind = tokenizer.pointer("/model/type").and_then(Value::as_str).unwrap_or("not named").to_owned();
     let inspection = Inspection {

@@ -1,25 +1,33 @@
 use std::{fs, path::Path};
 
-use grulm_corpus::{CleanConfig, TokenizerKind};
-use grulm_model::Direction;
-use grulm_tasks::{Bundle, bundle::locate, bundle::weights_sha256};
+use grulm_corpus::{CleanConfig, Tokenizer, TokenizerKind};
+use grulm_model::{Direction, LanguageModel, WeightFormat};
+use grulm_tasks::{
+    Bundle,
+    bundle::{self, locate, weights_sha256},
+};
 use tch::Device::Cpu;
 
-use crate::sample::{bundle, cleaner, tokenizer};
+use crate::sample::{self, cleaner, tokenizer};
 
-fn save(folder: &Path) -> Bundle {
-    let bundle = bundle(Direction::Forward, TokenizerKind::Char);
-    Bundle::save(folder, &bundle.model, &bundle.tokenizer, &bundle.cleaner, &bundle.provenance).unwrap();
+fn save(folder: &Path, bundle: &Bundle, tokenizer: &Tokenizer) {
+    let Bundle { model, cleaner, provenance, .. } = bundle;
+    bundle::save(folder, model, tokenizer, cleaner, provenance, WeightFormat::Fp32).unwrap();
+}
+
+fn saved(folder: &Path) -> Bundle {
+    let bundle = sample::bundle(Direction::Forward, TokenizerKind::Char);
+    save(folder, &bundle, &bundle.tokenizer);
     bundle
 }
 
 #[test]
 fn a_saved_bundle_opens_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
-    let mut saved = save(folder.path());
+    let mut saved = saved(folder.path());
     saved.provenance.scores.insert("perplexity".into(), 1.0 / 3.0);
-    Bundle::save(folder.path(), &saved.model, &saved.tokenizer, &saved.cleaner, &saved.provenance).unwrap();
-    let opened = Bundle::open(folder.path(), Cpu).unwrap();
+    save(folder.path(), &saved, &saved.tokenizer);
+    let opened = Bundle::<LanguageModel>::open(folder.path(), Cpu).unwrap();
     assert_eq!(opened.provenance, saved.provenance);
     assert_eq!(opened.tokenizer.hash(), saved.tokenizer.hash());
     assert_eq!(opened.cleaner.hash(), saved.cleaner.hash());
@@ -43,9 +51,9 @@ fn weights_have_a_sha256() {
 /// Changes a good bundle; opening it must fail and name the file and the reason.
 fn check(change: impl FnOnce(&Path), file: &str, says: &str) {
     let folder = tempfile::tempdir().unwrap();
-    save(folder.path());
+    saved(folder.path());
     change(folder.path());
-    let message = Bundle::open(folder.path(), Cpu).unwrap_err().to_string();
+    let message = Bundle::<LanguageModel>::open(folder.path(), Cpu).unwrap_err().to_string();
     assert!(message.contains(file) && message.contains(says), "{file}, {says}: {message}");
 }
 
@@ -78,9 +86,9 @@ fn what_does_not_belong_together_is_refused() {
     let other = |folder: &Path| {
         let mine = fs::read(folder.join("task.json")).unwrap();
         let tokenizer = tokenizer(TokenizerKind::Char, "xyz");
-        let bundle = bundle(Direction::Forward, TokenizerKind::Char);
+        let bundle = sample::bundle(Direction::Forward, TokenizerKind::Char);
         // A task.json that vouches for a tokenizer of another size than the model's.
-        Bundle::save(folder, &bundle.model, &tokenizer, &bundle.cleaner, &bundle.provenance).unwrap();
+        save(folder, &bundle, &tokenizer);
         assert_ne!(fs::read(folder.join("task.json")).unwrap(), mine);
     };
     check(other, "tokenizer.json", "entries; the model was trained with");
@@ -103,10 +111,10 @@ fn a_run_folder_means_its_best_checkpoint() {
     let best = run.path().join("best");
     let checkpoint = run.path().join("checkpoints/step-0000007");
     fs::create_dir_all(&checkpoint).unwrap();
-    save(&checkpoint);
+    saved(&checkpoint);
     fs::write(&best, "step-0000007\n").unwrap();
     assert_eq!(locate(run.path()).unwrap(), checkpoint);
-    assert_eq!(Bundle::open(run.path(), Cpu).unwrap().provenance.step, 7);
+    assert_eq!(Bundle::<LanguageModel>::open(run.path(), Cpu).unwrap().provenance.step, 7);
     let outside = checkpoint.display().to_string();
     for name in ["step-0000008", "", "\n", ".", "..", "../checkpoints", "../..", "step-0000007/..", "a\0b", &outside] {
         fs::write(&best, name).unwrap();

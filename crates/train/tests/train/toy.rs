@@ -6,9 +6,9 @@ use std::{
     time::Duration,
 };
 
-use grulm_model::{Params, Site};
+use grulm_model::{Params, Site, WeightFormat};
 use grulm_tasks::{Error, Loss, Scores, Step, Task, bundle::Provenance};
-use grulm_train::{Options, Outcome, RunFolder, Start, StopFlag, TrainConfig, train};
+use grulm_train::{LayerSettings, Options, Outcome, RunFolder, Start, StopFlag, TrainConfig, train};
 use tch::{Device, Kind, Reduction, Tensor};
 
 const SYMBOLS: i64 = 12;
@@ -131,7 +131,7 @@ impl Task for Toy {
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {
-        self.params.save(&folder.join("model.safetensors"))?;
+        self.params.save(&folder.join("model.safetensors"), WeightFormat::Fp32)?;
         let path = folder.join("provenance.json");
         fs::write(&path, serde_json::to_vec(provenance).unwrap()).map_err(Error::io(&path))
     }
@@ -142,12 +142,17 @@ pub(crate) struct Run {
     _parent: tempfile::TempDir,
     pub(crate) dir: PathBuf,
     pub(crate) config: TrainConfig,
+    pub(crate) layers: LayerSettings,
 }
 
 impl Run {
     pub(crate) fn new(config: TrainConfig) -> Self {
+        Self::with_layers(config, LayerSettings::default())
+    }
+
+    pub(crate) fn with_layers(config: TrainConfig, layers: LayerSettings) -> Self {
         let parent = tempfile::tempdir().unwrap();
-        Self { dir: parent.path().join("run"), _parent: parent, config }
+        Self { dir: parent.path().join("run"), _parent: parent, config, layers }
     }
 
     pub(crate) fn train(&self, toy: &mut Toy, start: Start) -> Result<Outcome, grulm_train::Error> {
@@ -163,7 +168,9 @@ impl Run {
         let folder = RunFolder::open(&self.dir, start, "[train]\n")?;
         let options = Options {
             seed: 7,
+            stage: 0,
             config: &self.config,
+            layers: self.layers,
             provenance: Provenance { grulm: "0".into(), ..Provenance::default() },
             stop,
             progress: false,
