@@ -18,7 +18,7 @@ use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
     bundle::{locate, weights_sha256},
 };
-use grulm_train::{Options, Outcome, RunFolder, Start, TrainConfig};
+use grulm_train::{LayerSettings, Options, Outcome, RunFolder, Start, TrainConfig};
 use tch::Device;
 
 use crate::config::PretrainConfig;
@@ -163,7 +163,9 @@ pub(crate) fn train(config: &PretrainConfig, mut ready: Ready, start: Start) -> 
     let signals = Signals::listen()?;
     let options = Options {
         seed: config.run.seed,
+        stage: 0,
         config: &config.train,
+        layers: LayerSettings::default(),
         provenance: ready.provenance,
         stop: signals.stop(),
         progress: true,

@@ -8,9 +8,9 @@ use std::{
 use grulm_tasks::{Task, bundle::Provenance};
 
 use crate::{
-    Error, StopFlag,
+    Error, Options,
     checkpoint::{self, FOLDER, PART},
-    config::TrainConfig,
+    layers::{LayerSettings, Layers, Unfreeze},
     snapshot::Snapshot,
     state::TrainState,
     update::Updater,
@@ -41,14 +41,12 @@ impl Speed {
     /// Measures on state that is thrown away: weights and carried state are as before when this returns.
     pub(crate) fn measure(
         task: &mut dyn Task,
-        config: &TrainConfig,
-        seed: u64,
+        options: &Options<'_>,
         run_dir: &Path,
         budget: Duration,
-        stop: &StopFlag,
     ) -> Result<Self, Error> {
         let before = Snapshot::take(task);
-        let measured = measure(task, config, seed, run_dir, LONGEST.min(budget / PART_OF_BUDGET), stop);
+        let measured = measure(task, options, run_dir, LONGEST.min(budget / PART_OF_BUDGET));
         before.restore(task)?;
         measured
     }
@@ -64,21 +62,18 @@ impl Speed {
     }
 }
 
-fn measure(
-    task: &mut dyn Task,
-    config: &TrainConfig,
-    seed: u64,
-    run_dir: &Path,
-    longest: Duration,
-    stop: &StopFlag,
-) -> Result<Speed, Error> {
-    let mut updater = Updater::new(config, task.params());
+fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: Duration) -> Result<Speed, Error> {
+    let &Options { seed, stage, config, stop, .. } = options;
+    // The slowest steps are those in which all layers learn that ever do.
+    let layers = LayerSettings { unfreeze: Unfreeze::None, ..options.layers };
+    let layers = Layers::new(layers, task.params(), task.steps_per_epoch(config.accumulate))?;
+    let mut updater = Updater::new(config, layers, task.params());
     let mut times = Vec::new();
     let begun = Instant::now();
     let mut step = 0;
     while stop.signal().is_none() && (times.len() < FEWEST || begun.elapsed() < longest) {
         let start = Instant::now();
-        updater.update(task, seed, 0, step, config.learning_rate * RATE)?;
+        updater.update(task, seed, stage, step, config.learning_rate * RATE)?;
         // Reading from the device waits for it.
         updater.first_skipped()?;
         if step >= WARM_UP {
@@ -94,7 +89,7 @@ fn measure(
     }
     let evaluation = start.elapsed().as_secs_f64();
     let part = run_dir.join(FOLDER).join(format!("probe{PART}"));
-    let mut state = TrainState::new(seed, step);
+    let mut state = TrainState::new(seed, stage, step);
     let checkpoint = checkpoint::write(&part, task, &updater.optimizer, &mut state, &Provenance::default())?;
     std::fs::remove_dir_all(&part).map_err(Error::io(&part))?;
     Ok(Speed { step: median, evaluation, checkpoint })

@@ -50,6 +50,17 @@ pub fn best_checkpoint(run_dir: &Path) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
+/// The best checkpoint of the run in `run_dir`, where the run has come to its end.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn finished(run_dir: &Path) -> Result<Option<PathBuf>, Error> {
+    match newest_whole(run_dir)? {
+        Some((_, state)) if state.finished => best_checkpoint(run_dir).map(Some),
+        _ => Ok(None),
+    }
+}
+
 /// The folder name of the checkpoint after `step` updates.
 pub(crate) fn name(step: u64) -> String {
     format!("step-{step:07}")

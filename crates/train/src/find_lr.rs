@@ -3,7 +3,7 @@
 use grulm_config::Invalid;
 use grulm_tasks::Task;
 
-use crate::{Error, StopFlag, config::TrainConfig, snapshot::Snapshot, update::Updater};
+use crate::{Error, StopFlag, config::TrainConfig, layers::Layers, snapshot::Snapshot, update::Updater};
 
 /// The rates that are tried.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,7 +96,7 @@ fn sweep(
     range: LrRange,
     stop: &StopFlag,
 ) -> Result<Vec<LrPoint>, Error> {
-    let mut updater = Updater::new(config, task.params());
+    let mut updater = Updater::new(config, Layers::default(), task.params());
     let mut points: Vec<LrPoint> = Vec::new();
     let (mut mean, mut lowest) = (0.0, f64::INFINITY);
     for step in 0..range.steps {

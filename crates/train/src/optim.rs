@@ -15,15 +15,24 @@ use crate::{
 #[derive(Debug)]
 pub struct Optimizer {
     settings: Settings,
-    /// Updates made, a 0-dim f32 tensor on the device: it must not move where an update is skipped.
-    step: Tensor,
     slots: Vec<Slot>,
+}
+
+/// What moves one weight.
+#[derive(Debug)]
+pub struct Gradient {
+    /// Of the weight's shape.
+    pub tensor: Tensor,
+    /// The step size.
+    pub learning_rate: f64,
 }
 
 /// State of one weight: named tensors of its shape.
 #[derive(Debug)]
 struct Slot {
     weight: String,
+    /// Updates of this weight, a 0-dim f32 tensor on the device: it must not move where an update is skipped.
+    step: Tensor,
     /// `AdamW`: the running mean of the gradient. SGD: the momentum.
     first: Tensor,
     /// `AdamW`: the running mean of the squared gradient.
@@ -52,13 +61,15 @@ impl Optimizer {
         };
         let slots = params.iter().map(|param| Slot {
             weight: param.name.clone(),
+            step: Tensor::zeros([], (Kind::Float, params.device())),
             first: param.tensor.detach().zeros_like(),
             second: (config.optimizer == OptimizerKind::AdamW).then(|| param.tensor.detach().zeros_like()),
         });
-        Self { settings, step: Tensor::zeros([], (Kind::Float, params.device())), slots: slots.collect() }
+        Self { settings, slots: slots.collect() }
     }
 
     /// Updates `params`, in the order that the optimizer was made with, by `gradients`, which are divided by `scale` first.
+    /// Weights without one, which are frozen, stay as they are.
     ///
     /// `scale` and `found_inf` are 0-dim f32 tensors on the device; where `found_inf` is 1, neither weights nor state
     /// change. The host reads nothing from the device.
@@ -68,78 +79,26 @@ impl Optimizer {
     pub fn update(
         &mut self,
         params: &Params,
-        gradients: &[Tensor],
-        learning_rate: f64,
+        gradients: &[Option<Gradient>],
         scale: &Tensor,
         found_inf: &Tensor,
     ) -> Result<(), Error> {
         tch::no_grad(|| {
-            let _ = self.step.f_add_(&found_inf.f_neg()?.f_add_scalar(1.0)?)?;
+            let counted = found_inf.f_neg()?.f_add_scalar(1.0)?;
+            let mut updates: Vec<Update<'_>> = params
+                .iter()
+                .zip(gradients)
+                .zip(&mut self.slots)
+                .filter_map(|((param, gradient), slot)| Some(Update { param, gradient: gradient.as_ref()?, slot }))
+                .collect();
+            for update in &mut updates {
+                let _ = update.slot.step.f_add_(&counted)?;
+            }
             match self.settings.kind {
-                OptimizerKind::AdamW => {
-                    self.adamw(params, gradients, learning_rate, scale, found_inf, true)?;
-                    self.adamw(params, gradients, learning_rate, scale, found_inf, false)
-                }
-                OptimizerKind::Sgd => self.sgd(params, gradients, learning_rate, scale, found_inf),
+                OptimizerKind::AdamW => adamw(self.settings, &updates, scale, found_inf),
+                OptimizerKind::Sgd => sgd(self.settings, &mut updates, scale, found_inf),
             }
         })
-    }
-
-    /// One fused update of the weights that decay, or of those that do not.
-    fn adamw(
-        &self,
-        params: &Params,
-        gradients: &[Tensor],
-        learning_rate: f64,
-        scale: &Tensor,
-        found_inf: &Tensor,
-        decays: bool,
-    ) -> Result<(), Error> {
-        let chosen: Vec<(&Param, &Tensor, &Slot)> = params
-            .iter()
-            .zip(gradients)
-            .zip(&self.slots)
-            .map(|((param, gradient), slot)| (param, gradient, slot))
-            .filter(|(param, ..)| param.decays == decays)
-            .collect();
-        let [beta1, beta2] = self.settings.betas;
-        let weight_decay = if decays { self.settings.weight_decay } else { 0.0 };
-        let weights: Vec<_> = chosen.iter().map(|(param, ..)| param.tensor.shallow_clone()).collect();
-        let gradients: Vec<_> = chosen.iter().map(|(_, gradient, _)| gradient.shallow_clone()).collect();
-        let means: Vec<_> = chosen.iter().map(|(.., slot)| slot.first.shallow_clone()).collect();
-        let variances: Vec<_> =
-            chosen.iter().filter_map(|(.., slot)| slot.second.as_ref().map(Tensor::shallow_clone)).collect();
-        let steps: Vec<_> = chosen.iter().map(|_| self.step.shallow_clone()).collect();
-        let settings = AdamWStep { learning_rate, beta1, beta2, weight_decay, epsilon: self.settings.epsilon };
-        if weights.is_empty() {
-            return Ok(());
-        }
-        Ok(fused_adamw(&weights, &gradients, &means, &variances, &steps, settings, scale, found_inf)?)
-    }
-
-    fn sgd(
-        &mut self,
-        params: &Params,
-        gradients: &[Tensor],
-        learning_rate: f64,
-        scale: &Tensor,
-        found_inf: &Tensor,
-    ) -> Result<(), Error> {
-        let Settings { momentum, weight_decay, .. } = self.settings;
-        let skip = found_inf.f_gt(0.5)?;
-        let rate = found_inf.f_neg()?.f_add_scalar(1.0)?.f_mul_scalar(learning_rate)?;
-        let keep = rate.f_mul_scalar(-weight_decay)?.f_add_scalar(1.0)?;
-        for ((param, gradient), slot) in params.iter().zip(gradients).zip(&mut self.slots) {
-            let mut weight = param.tensor.shallow_clone();
-            let velocity = slot.first.f_mul_scalar(momentum)?.f_add(&gradient.f_div(scale)?)?;
-            // A selection, not a product with zero: zero times a number that is not finite is none either.
-            slot.first = slot.first.f_where_self(&skip, &velocity)?;
-            if param.decays && weight_decay > 0.0 {
-                let _ = weight.f_mul_(&keep)?;
-            }
-            let _ = weight.f_sub_(&slot.first.f_mul(&rate)?)?;
-        }
-        Ok(())
     }
 
     /// The state by name, as PyTorch's optimizers call it.
@@ -148,8 +107,9 @@ impl Optimizer {
             OptimizerKind::AdamW => "exp_avg",
             OptimizerKind::Sgd => "momentum_buffer",
         };
-        let mut named = vec![("step".to_owned(), self.step.shallow_clone())];
+        let mut named = Vec::new();
         for slot in &self.slots {
+            named.push((format!("step.{}", slot.weight), slot.step.shallow_clone()));
             named.push((format!("{first}.{}", slot.weight), slot.first.shallow_clone()));
             if let Some(second) = &slot.second {
                 named.push((format!("exp_avg_sq.{}", slot.weight), second.shallow_clone()));
@@ -197,9 +157,63 @@ impl Optimizer {
         Ok(())
     }
 
-    /// Updates that were made; reads the device.
+    /// Updates that were made, of the weight that has had most; reads the device.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.step.to_device(Device::Cpu).double_value(&[]) as u64
+        let steps = self.slots.iter().map(|slot| slot.step.to_device(Device::Cpu).double_value(&[]) as u64);
+        steps.max().unwrap_or(0)
     }
+}
+
+/// A weight that moves, with what moves it.
+struct Update<'a> {
+    param: &'a Param,
+    gradient: &'a Gradient,
+    slot: &'a mut Slot,
+}
+
+/// One fused update for each learning rate, of the weights that decay and of those that do not.
+fn adamw(settings: Settings, updates: &[Update<'_>], scale: &Tensor, found_inf: &Tensor) -> Result<(), Error> {
+    let mut kinds: Vec<(f64, bool)> = Vec::new();
+    let kind = |update: &Update<'_>| (update.gradient.learning_rate, update.param.decays);
+    for update in updates {
+        if !kinds.contains(&kind(update)) {
+            kinds.push(kind(update));
+        }
+    }
+    for (learning_rate, decays) in kinds {
+        let chosen = || updates.iter().filter(|update| kind(update) == (learning_rate, decays));
+        let handles = |of: &dyn Fn(&Update<'_>) -> Tensor| chosen().map(of).collect::<Vec<_>>();
+        let [beta1, beta2] = settings.betas;
+        let weight_decay = if decays { settings.weight_decay } else { 0.0 };
+        fused_adamw(
+            &handles(&|update| update.param.tensor.shallow_clone()),
+            &handles(&|update| update.gradient.tensor.shallow_clone()),
+            &handles(&|update| update.slot.first.shallow_clone()),
+            &chosen().filter_map(|update| Some(update.slot.second.as_ref()?.shallow_clone())).collect::<Vec<_>>(),
+            &handles(&|update| update.slot.step.shallow_clone()),
+            AdamWStep { learning_rate, beta1, beta2, weight_decay, epsilon: settings.epsilon },
+            scale,
+            found_inf,
+        )?;
+    }
+    Ok(())
+}
+
+fn sgd(settings: Settings, updates: &mut [Update<'_>], scale: &Tensor, found_inf: &Tensor) -> Result<(), Error> {
+    let Settings { momentum, weight_decay, .. } = settings;
+    let skip = found_inf.f_gt(0.5)?;
+    let counted = found_inf.f_neg()?.f_add_scalar(1.0)?;
+    for Update { param, gradient, slot } in updates {
+        let rate = counted.f_mul_scalar(gradient.learning_rate)?;
+        let mut weight = param.tensor.shallow_clone();
+        let velocity = slot.first.f_mul_scalar(momentum)?.f_add(&gradient.tensor.f_div(scale)?)?;
+        // A selection, not a product with zero: zero times a number that is not finite is none either.
+        slot.first = slot.first.f_where_self(&skip, &velocity)?;
+        if param.decays && weight_decay > 0.0 {
+            let _ = weight.f_mul_(&rate.f_mul_scalar(-weight_decay)?.f_add_scalar(1.0)?)?;
+        }
+        let _ = weight.f_sub_(&slot.first.f_mul(&rate)?)?;
+    }
+    Ok(())
 }

@@ -19,6 +19,8 @@ const LOCK: &str = "run.lock";
 const LOG: &str = "log.txt";
 /// Written by the binaries.
 const TEST: &str = "test.json";
+/// The run folder, inside of this one, of the stage that adapts a language model before it is fine-tuned.
+pub const ADAPT: &str = "adapt";
 
 /// What to do about a run that the folder already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,7 +110,7 @@ impl RunFolder {
 
 /// Overwriting removes a run; anything else in the folder means that it may be the wrong one.
 fn check_all_own(path: &Path) -> Result<(), Error> {
-    let own = [CONFIG, METRICS, TIMING, LOG, TEST, LOCK, BEST, LAST, FOLDER];
+    let own = [CONFIG, METRICS, TIMING, LOG, TEST, LOCK, BEST, LAST, FOLDER, ADAPT];
     let foreign = |folder: &Path, is_own: &dyn Fn(&str) -> bool| -> Result<(), Error> {
         if !folder.is_dir() {
             return Ok(());
@@ -126,7 +128,9 @@ fn check_all_own(path: &Path) -> Result<(), Error> {
         Ok(())
     };
     foreign(path, &|name| own.contains(&name.strip_suffix(PART).unwrap_or(name)))?;
-    foreign(&path.join(FOLDER), &checkpoint::is_own_name)
+    foreign(&path.join(FOLDER), &checkpoint::is_own_name)?;
+    let adapt = path.join(ADAPT);
+    if adapt.is_dir() { check_all_own(&adapt) } else { Ok(()) }
 }
 
 /// Removes a run's files but the lock, which is held, and the log, which tells of all runs here.
@@ -138,9 +142,11 @@ fn remove_run(path: &Path) -> Result<(), Error> {
             _ => {}
         }
     }
-    let checkpoints = path.join(FOLDER);
-    if checkpoints.is_dir() {
-        fs::remove_dir_all(&checkpoints).map_err(Error::io(&checkpoints))?;
+    for name in [FOLDER, ADAPT] {
+        let folder = path.join(name);
+        if folder.is_dir() {
+            fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+        }
     }
     Ok(())
 }

@@ -39,13 +39,13 @@ pub struct TrainState {
 }
 
 /// The current version of `state.json`.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 impl TrainState {
-    pub(crate) fn new(seed: u64, total_steps: u64) -> Self {
+    pub(crate) fn new(seed: u64, stage: u64, total_steps: u64) -> Self {
         Self {
             version: VERSION,
-            stage: 0,
+            stage,
             step: 0,
             total_steps,
             tokens: 0,

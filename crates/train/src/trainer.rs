@@ -13,6 +13,7 @@ use crate::{
     budget::Speed,
     checkpoint,
     config::{Budget, PrecisionSetting, TrainConfig},
+    layers::{LayerSettings, Layers},
     recorder::{Recorder, Training},
     run_folder::{RunFolder, Start},
     state::{TrainState, Window},
@@ -24,8 +25,12 @@ use crate::{
 pub struct Options<'a> {
     /// What all randomness derives from.
     pub seed: u64,
+    /// The stage of a run of several; each has a folder and randomness of its own.
+    pub stage: u64,
     /// The settings.
     pub config: &'a TrainConfig,
+    /// Which layers learn.
+    pub layers: LayerSettings,
     /// What a bundle says of its origin; the loop fills in step, tokens and scores.
     pub provenance: Provenance,
     /// Asks the loop to save and stop.
@@ -65,13 +70,14 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     let begun = Instant::now();
     let config = options.config;
     config.validate()?;
-    let mut updater = Updater::new(config, task.params());
+    let layers = Layers::new(options.layers, task.params(), task.steps_per_epoch(config.accumulate))?;
+    let mut updater = Updater::new(config, layers, task.params());
     let resumed =
         if folder.start() == Start::Resume { resume(task, &mut updater, folder.path(), options)? } else { None };
     folder.write_config()?;
     let mut state = match resumed {
         Some(state) => state,
-        None => TrainState::new(options.seed, total_steps(task, folder, options, begun)?),
+        None => TrainState::new(options.seed, options.stage, total_steps(task, folder, options, begun)?),
     };
     if state.finished {
         tracing::info!("this run has already finished, at step {} of {}", state.step, state.total_steps);
@@ -146,7 +152,7 @@ fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, b
     let config = options.config;
     let epoch = task.steps_per_epoch(config.accumulate);
     let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
-    let speed = Speed::measure(task, config, options.seed, folder.path(), budget, options.stop)?;
+    let speed = Speed::measure(task, options, folder.path(), budget)?;
     let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
     let total = speed.steps_within(left, config.evaluate_every(epoch), config.checkpoint_every);
     tracing::info!(

@@ -1,15 +1,23 @@
 //! One update: forward and backward passes, normalisation, clipping, the optimizer.
 
-use grulm_model::Params;
+use grulm_model::{Param, Params};
 use grulm_tasks::{Step, Task};
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, config::TrainConfig, optim::Optimizer};
+use crate::{
+    Error,
+    config::TrainConfig,
+    layers::Layers,
+    optim::{Gradient, Optimizer},
+};
 
 /// The optimizer, and what the device remembers between the points at which the host looks.
 #[derive(Debug)]
 pub(crate) struct Updater {
     pub(crate) optimizer: Optimizer,
+    layers: Layers,
+    /// The weights as they were before training, of those that are pulled back to them.
+    anchors: Vec<Option<Tensor>>,
     accumulate: u64,
     clip_norm: f64,
     l2: f64,
@@ -29,9 +37,13 @@ pub(crate) struct Updated {
 }
 
 impl Updater {
-    pub(crate) fn new(config: &TrainConfig, params: &Params) -> Self {
+    /// For the weights `params` as they are before training, resumed or not.
+    pub(crate) fn new(config: &TrainConfig, layers: Layers, params: &Params) -> Self {
+        let anchor = |param: &Param| (layers.pull(param.group) > 0.0).then(|| param.tensor.detach().copy());
         Self {
             optimizer: Optimizer::new(config, params),
+            layers,
+            anchors: params.iter().map(anchor).collect(),
             accumulate: config.accumulate,
             clip_norm: config.clip_norm,
             l2: config.l2,
@@ -52,21 +64,54 @@ impl Updater {
         let mut loss_sum = Tensor::zeros([], (Kind::Double, device));
         let mut count = 0;
         task.params().zero_grad();
+        self.layers.set_trainable(task.params(), step)?;
         for micro in 0..self.accumulate {
             let loss = task.step(Step { seed, stage, step, micro, accumulate: self.accumulate })?;
             loss.sum.f_backward()?;
             let _ = loss_sum.f_add_(&loss.sum.detach())?;
             count += loss.count;
         }
-        let gradients = gradients(task.params(), self.l2, count)?;
+        let gradients = self.gradients(task.params(), step, learning_rate, count)?;
         let grad_norm = norm(&gradients, device)?.f_div_scalar(count.max(1) as f64)?;
         let scale = gradient_scale(&grad_norm, count, self.clip_norm)?;
         let found_inf = not_finite(&loss_sum, &grad_norm)?;
-        self.optimizer.update(task.params(), &gradients, learning_rate, &scale, &found_inf)?;
+        self.optimizer.update(task.params(), &gradients, &scale, &found_inf)?;
         // x / 0 is infinite: only an update that was skipped can lower the figure.
         let bad = found_inf.f_to_kind(Kind::Double)?.f_reciprocal()?.f_mul_scalar((step + 1) as f64)?;
         self.first_bad = self.first_bad.f_minimum(&bad)?;
         Ok(Updated { loss_sum, count, grad_norm })
+    }
+
+    /// The gradients of the summed loss and of the L2 terms, times the number of predictions, of the weights that are not frozen.
+    /// A weight that took no part has zeros, so that it moves in the same way whether an earlier update of this process has
+    /// touched it or not.
+    fn gradients(
+        &self,
+        params: &Params,
+        step: u64,
+        learning_rate: f64,
+        count: u64,
+    ) -> Result<Vec<Option<Gradient>>, Error> {
+        // Filled on the device: a copy from the host would wait for it.
+        let times = |weight: f64| Tensor::f_full([], 2.0 * weight * count as f64, (Kind::Float, params.device()));
+        let gradient = |(param, anchor): (&Param, &Option<Tensor>)| {
+            let factor = self.layers.factor(param.group, step);
+            if factor == 0.0 {
+                return Ok(None);
+            }
+            let mut tensor = param.tensor.grad();
+            if !tensor.defined() {
+                tensor = param.tensor.f_zeros_like()?;
+            }
+            if self.l2 > 0.0 && param.decays {
+                let _ = tensor.f_addcmul_(&param.tensor, &times(self.l2)?)?;
+            }
+            if let Some(anchor) = anchor {
+                let _ = tensor.f_addcmul_(&param.tensor.f_sub(anchor)?, &times(self.layers.pull(param.group))?)?;
+            }
+            Ok(Some(Gradient { tensor, learning_rate: learning_rate * factor }))
+        };
+        tch::no_grad(|| params.iter().zip(&self.anchors).map(gradient).collect())
     }
 
     /// The first update, counted from one, that had to be skipped. Reads the device.
@@ -76,34 +121,12 @@ impl Updater {
     }
 }
 
-/// The gradients of the summed loss and of the L2 term, times the number of predictions. A weight that took no part has
-/// zeros, so that it moves in the same way whether an earlier update of this process has touched it or not.
-fn gradients(params: &Params, l2: f64, count: u64) -> Result<Vec<Tensor>, Error> {
-    // Filled on the device: a copy from the host would wait for it.
-    let penalty = Tensor::f_full([], 2.0 * l2 * count as f64, (Kind::Float, params.device()))?;
-    tch::no_grad(|| {
-        params
-            .iter()
-            .map(|param| {
-                let mut gradient = param.tensor.grad();
-                if !gradient.defined() {
-                    gradient = param.tensor.f_zeros_like()?;
-                }
-                if l2 > 0.0 && param.decays {
-                    let _ = gradient.f_addcmul_(&param.tensor, &penalty)?;
-                }
-                Ok(gradient)
-            })
-            .collect()
-    })
-}
-
-/// The Euclidean norm over all `tensors`: 0-dim f32.
-fn norm(tensors: &[Tensor], device: Device) -> Result<Tensor, Error> {
-    if tensors.is_empty() {
+/// The Euclidean norm over all gradients: 0-dim f32.
+fn norm(gradients: &[Option<Gradient>], device: Device) -> Result<Tensor, Error> {
+    let norms = gradients.iter().flatten().map(|gradient| gradient.tensor.f_norm()).collect::<Result<Vec<_>, _>>()?;
+    if norms.is_empty() {
         return Ok(Tensor::zeros([], (Kind::Float, device)));
     }
-    let norms = tensors.iter().map(Tensor::f_norm).collect::<Result<Vec<_>, _>>()?;
     Ok(Tensor::f_stack(&norms, 0)?.f_norm()?)
 }
 

@@ -1,8 +1,8 @@
 //! A step as the training loop makes it.
 
 use grulm_kernels::{Compute, Kernels, Precision};
-use grulm_model::{DropoutConfig, LanguageModel, ModelConfig, Reading};
-use grulm_train::{Optimizer, TrainConfig};
+use grulm_model::{DropoutConfig, LanguageModel, ModelConfig, Param, Reading};
+use grulm_train::{Gradient, Optimizer, TrainConfig};
 use tch::{Device, Kind, Tensor};
 
 use crate::Setup;
@@ -31,8 +31,9 @@ pub(crate) fn stepper(setup: Setup, precision: Precision) -> Box<dyn FnMut() -> 
         let (loss, after) = model.loss(Reading::Forward, (&inputs, &targets), &carry, None, compute).unwrap();
         carry = after.detach();
         loss.backward();
-        let gradients: Vec<Tensor> = model.params().iter().map(|param| param.tensor.grad()).collect();
-        optimizer.update(model.params(), &gradients, 1e-3, &scale, &found_inf).unwrap();
+        let gradient = |param: &Param| Some(Gradient { tensor: param.tensor.grad(), learning_rate: 1e-3 });
+        let gradients: Vec<_> = model.params().iter().map(gradient).collect();
+        optimizer.update(model.params(), &gradients, &scale, &found_inf).unwrap();
         loss.double_value(&[]) / count
     })
 }

@@ -7,7 +7,10 @@ use grulm_tasks::{Loss, Scores, Step, Task, bundle::Provenance};
 use tch::{Device, Kind, Tensor};
 
 use super::Updater;
-use crate::config::{OptimizerKind, TrainConfig};
+use crate::{
+    config::{OptimizerKind, TrainConfig},
+    layers::{LayerSettings, Layers, Unfreeze},
+};
 
 /// `mean loss = (w * c).sum() * (step + 1) + (b * b).sum()`, over two predictions.
 struct Quadratic {
@@ -19,7 +22,7 @@ impl Quadratic {
     fn new() -> Self {
         let mut params = Params::new(0, Device::Cpu);
         let w = params.add("w", &[2, 2], 0.0, 0);
-        let b = params.add("b", &[2], 0.0, 0);
+        let b = params.add("b", &[2], 0.0, 1);
         tch::no_grad(|| {
             w.shallow_clone().copy_(&Tensor::from_slice2(&[[0.5f32, -1.0], [2.0, 0.25]]));
             b.shallow_clone().copy_(&Tensor::from_slice(&[0.1f32, -0.3]));
@@ -96,7 +99,7 @@ fn base() -> TrainConfig {
 fn three_updates_are_those_of_pytorch() {
     let check = |config: TrainConfig, expect: [f32; 6]| {
         let mut task = Quadratic::new();
-        let mut updater = Updater::new(&config, &task.params);
+        let mut updater = Updater::new(&config, Layers::default(), &task.params);
         for step in 0..3 {
             updater.update(&mut task, 0, 0, step, 0.01).unwrap();
         }
@@ -123,7 +126,7 @@ fn three_updates_are_those_of_pytorch() {
 fn decoupled_decay_of_sgd_shrinks_matrices_alone() {
     let config = TrainConfig { optimizer: OptimizerKind::Sgd, weight_decay: 0.5, ..base() };
     let mut task = Quadratic::new();
-    Updater::new(&config, &task.params).update(&mut task, 0, 0, 0, 0.01).unwrap();
+    Updater::new(&config, Layers::default(), &task.params).update(&mut task, 0, 0, 0, 0.01).unwrap();
     // w * (1 - 0.01 * 0.5) - 0.01 * c, and b - 0.01 * 2 b.
     let expect = [0.4875, -0.975, 1.985, 0.21875, 0.098, -0.294];
     for (found, expect) in task.values().iter().zip(expect) {
@@ -137,7 +140,7 @@ fn an_update_that_is_not_finite_changes_nothing_and_is_remembered() {
         for clip_norm in [0.0, 1.0] {
             let config = TrainConfig { optimizer, clip_norm, l2: 0.1, weight_decay: 0.1, ..base() };
             let mut task = Quadratic { infinite_at: Some(1), ..Quadratic::new() };
-            let mut updater = Updater::new(&config, &task.params);
+            let mut updater = Updater::new(&config, Layers::default(), &task.params);
             updater.update(&mut task, 0, 0, 0, 0.01).unwrap();
             let (values, state) = (task.values(), named(&updater));
             updater.update(&mut task, 0, 0, 1, 0.01).unwrap();
@@ -148,6 +151,53 @@ fn an_update_that_is_not_finite_changes_nothing_and_is_remembered() {
             assert_eq!(updater.first_skipped().unwrap(), Some(2), "the first one counts");
             assert_eq!(updater.optimizer.steps(), 2);
         }
+    }
+}
+
+/// `w` is the pretrained layer, `b` the head; the gradients are `c * (step + 1)` and `2 b`.
+#[test]
+fn layers_learn_at_their_own_rates() {
+    let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, momentum: 0.0, ..base() };
+    let check = |layers: LayerSettings, step: u64, expect: [f32; 6]| {
+        let mut task = Quadratic::new();
+        let layers = Layers::new(layers, &task.params, 1).unwrap();
+        let mut updater = Updater::new(&sgd, layers, &task.params);
+        updater.update(&mut task, 0, 0, step, 0.01).unwrap();
+        for (found, expect) in task.values().iter().zip(expect) {
+            assert!((found - expect).abs() < 1e-6, "{layers:?}: {:?}", task.values());
+        }
+        updater
+    };
+    let (all, frozen) = (LayerSettings::default(), [0.5, -1.0, 2.0, 0.25, 0.098, -0.294]);
+    check(all, 0, [0.49, -0.98, 1.995, 0.22, 0.098, -0.294]);
+    check(LayerSettings { layer_decay: 0.5, ..all }, 0, [0.495, -0.99, 1.9975, 0.235, 0.098, -0.294]);
+    check(LayerSettings { freeze_layers: 1, ..all }, 0, frozen);
+    let gradual = LayerSettings { unfreeze: Unfreeze::Gradual, ..all };
+    check(gradual, 0, frozen);
+    check(gradual, 1, [0.48, -0.96, 1.99, 0.19, 0.098, -0.294]);
+    // A frozen layer does not decay either.
+    let decays = TrainConfig { weight_decay: 0.5, l2: 0.5, ..sgd.clone() };
+    let mut task = Quadratic::new();
+    let layers = Layers::new(LayerSettings { freeze_layers: 1, ..all }, &task.params, 1).unwrap();
+    Updater::new(&decays, layers, &task.params).update(&mut task, 0, 0, 0, 0.01).unwrap();
+    assert_eq!(task.values()[..4], [0.5, -1.0, 2.0, 0.25]);
+}
+
+/// After one step away from where it was, the pull is `2 * 0.1 * (w - w0)` more of gradient, and none on the head.
+#[test]
+fn pretrained_weights_are_pulled_back() {
+    let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, momentum: 0.0, ..base() };
+    let mut task = Quadratic::new();
+    let layers = Layers::new(LayerSettings { l2_sp: 0.1, ..LayerSettings::default() }, &task.params, 1).unwrap();
+    let mut updater = Updater::new(&sgd, layers, &task.params);
+    for step in 0..2 {
+        updater.update(&mut task, 0, 0, step, 0.01).unwrap();
+    }
+    // w1 = w0 - 0.01 c, and w2 = w1 - 0.01 (2 c + 0.2 (w1 - w0)) = w0 - (0.03 - 0.00002) c.
+    let moved = 0.02998;
+    let expect = [0.5 - moved, -1.0 + 2.0 * moved, 2.0 - 0.5 * moved, 0.25 - 3.0 * moved, 0.09604, -0.28812];
+    for (found, expect) in task.values().iter().zip(expect) {
+        assert!((f64::from(*found) - expect).abs() < 1e-6, "{:?}, expected {expect}", task.values());
     }
 }
 
@@ -164,9 +214,9 @@ fn optimizer_state_of_another_kind_or_shape_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("optimizer.safetensors");
     let task = Quadratic::new();
-    Updater::new(&base(), &task.params).optimizer.save(&path).unwrap();
+    Updater::new(&base(), Layers::default(), &task.params).optimizer.save(&path).unwrap();
     let check = |config: &TrainConfig, params: &Params, expect: &str| {
-        let message = Updater::new(config, params).optimizer.load(&path).unwrap_err().to_string();
+        let message = Updater::new(config, Layers::default(), params).optimizer.load(&path).unwrap_err().to_string();
         assert!(message.contains(expect), "{message}");
     };
     check(&TrainConfig { optimizer: OptimizerKind::Sgd, ..base() }, &task.params, "train.optimizer");
@@ -177,5 +227,5 @@ fn optimizer_state_of_another_kind_or_shape_is_refused() {
     let mut fewer = Params::new(0, Device::Cpu);
     let _ = fewer.add("w", &[2, 2], 0.0, 0);
     check(&base(), &fewer, "belongs to no weight");
-    Updater::new(&base(), &task.params).optimizer.load(&path).unwrap();
+    Updater::new(&base(), Layers::default(), &task.params).optimizer.load(&path).unwrap();
 }

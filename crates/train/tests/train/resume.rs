@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use grulm_train::{OptimizerKind, Outcome, Start, StopFlag, TrainConfig};
+use grulm_train::{LayerSettings, OptimizerKind, Outcome, Start, StopFlag, TrainConfig, Unfreeze};
 
 use crate::toy::{Run, Toy, ten_steps};
 
@@ -22,11 +22,13 @@ fn ten_steps_are_five_and_five_bit_for_bit() {
         TrainConfig { accumulate: 2, l2: 1e-3, weight_decay: 0.1, ..ten_steps() },
         TrainConfig { optimizer: OptimizerKind::Sgd, ..ten_steps() },
     ];
-    for config in configs {
-        let whole = Run::new(config.clone());
+    let layers = LayerSettings { freeze_layers: 1, unfreeze: Unfreeze::Gradual, layer_decay: 0.4, l2_sp: 0.1 };
+    let configs = configs.into_iter().map(|config| (config, LayerSettings::default())).chain([(ten_steps(), layers)]);
+    for (config, layers) in configs {
+        let whole = Run::with_layers(config.clone(), layers);
         whole.fresh();
         for stop_at in 1..10 {
-            let halves = Run::new(config.clone());
+            let halves = Run::with_layers(config.clone(), layers);
             let stop = StopFlag::new();
             let mut toy = Toy { signal_at: Some((stop_at - 1, stop.clone())), ..Toy::new(16) };
             let outcome = halves.train_with(&mut toy, Start::Fresh, &stop).unwrap();
