@@ -4,6 +4,11 @@
 mod configs;
 mod pipeline;
 mod precision;
+#[path = "../program.rs"]
 mod program;
 mod stops;
 mod usage;
+mod workplace;
+
+/// The binary under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_pretrainer");

@@ -1,4 +1,4 @@
-//! The binary, on a small corpus in a folder of its own.
+//! A binary (`crate::PROGRAM`), in a folder of its own.
 
 use std::{
     fs,
@@ -13,17 +13,12 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
 }
 
-/// A working folder with the config `c.toml` of a tiny model.
+/// A working folder.
 pub(crate) struct Workplace(TempDir);
 
 impl Workplace {
-    pub(crate) fn new() -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        let text = fs::read_to_string(root().join("tests/data/corpus/village.txt")).unwrap();
-        let end = text.char_indices().nth(20_000).map_or(text.len(), |(index, _)| index);
-        place.write("text.txt", &text[..end]);
-        place.write("c.toml", CONFIG);
-        place
+    pub(crate) fn empty() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -40,7 +35,7 @@ impl Workplace {
 
     /// The binary with these arguments, split at spaces.
     pub(crate) fn command(&self, args: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_pretrainer"));
+        let mut command = Command::new(crate::PROGRAM);
         command.args(args.split_whitespace()).current_dir(self.0.path()).env_remove("RUST_LOG");
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -74,35 +69,3 @@ impl Ran {
         }
     }
 }
-
-const CONFIG: &str = r#"
-[run]
-dir = "model"
-seed = 7
-device = "cpu"
-threads = 1
-
-[corpus]
-dir = "corpus"
-train = ["text.txt"]
-unit = "paragraph"
-valid_fraction = 0.1
-test_fraction = 0.1
-
-[tokenizer]
-vocab_size = 400
-
-[model]
-embedding = 16
-hidden = 24
-
-[train]
-steps = 10
-batch_size = 4
-sequence_length = 16
-schedule = "linear"
-precision = "fp32"
-log_every = 3
-evaluate_every = 4
-checkpoint_every = 4
-"#;
