@@ -42,6 +42,7 @@ mod document;
 mod error;
 mod filter;
 mod folder;
+pub mod labelled;
 mod lanes;
 mod language;
 mod manifest;

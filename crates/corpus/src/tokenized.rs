@@ -32,7 +32,7 @@ pub fn tokenize_files(
     let options = ReadOptions {
         unit: cleaner.unit(),
         text_field: cleaner.text_field().to_owned(),
-        encoding: Encoding::parse(cleaner.encoding())?,
+        encoding: Encoding::parse("corpus.encoding", cleaner.encoding())?,
     };
     let (eos, unknown) = (tokenizer.special(Special::Eos), tokenizer.special(Special::Unk));
     let mut all = TokenizedText::default();

@@ -19,7 +19,7 @@ impl CorpusConfig {
         if self.text_field.is_empty() {
             return Err(Invalid::new("corpus.text_field", &self.text_field, "the name of a field or column"));
         }
-        Encoding::parse(&self.encoding)?;
+        Encoding::parse("corpus.encoding", &self.encoding)?;
         self.validate_fractions()?;
         let dedup = &self.dedup;
         if !(dedup.jaccard > 0.0 && dedup.jaccard <= 1.0) {

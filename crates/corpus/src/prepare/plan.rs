@@ -53,7 +53,7 @@ impl<'a> Plan<'a> {
         let options = ReadOptions {
             unit: corpus.unit,
             text_field: corpus.text_field.clone(),
-            encoding: Encoding::parse(&corpus.encoding)?,
+            encoding: Encoding::parse("corpus.encoding", &corpus.encoding)?,
         };
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Invalid::new("run.threads", threads, format!("a number of threads that the system gives ({error})"))

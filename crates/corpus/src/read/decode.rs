@@ -34,7 +34,7 @@ impl From<Fault> for io::Error {
 
 /// What becomes of line ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum LineEnds {
+pub(crate) enum LineEnds {
     /// They stay as they are.
     Keep,
     /// CRLF and CR become LF.
@@ -42,7 +42,7 @@ pub(super) enum LineEnds {
 }
 
 /// A reader of UTF-8 over bytes of any encoding.
-pub(super) struct TextReader<R> {
+pub(crate) struct TextReader<R> {
     bytes: Chain<Cursor<Vec<u8>>, R>,
     raw: Vec<u8>,
     /// The part of `raw` that is not decoded yet.
@@ -71,7 +71,7 @@ struct Suspect {
 
 impl<R: Read> TextReader<R> {
     /// Reads the beginning of `source` to settle the encoding, in which a byte order mark wins over `encoding`.
-    pub(super) fn new(source: R, encoding: Encoding, line_ends: LineEnds) -> io::Result<Self> {
+    pub(crate) fn new(source: R, encoding: Encoding, line_ends: LineEnds) -> io::Result<Self> {
         Self::with_bounds(source, encoding, line_ends, BUFFER, LONGEST_DOCUMENT)
     }
 
@@ -122,7 +122,7 @@ impl<R: Read> TextReader<R> {
     }
 
     /// Undecodable characters that U+FFFD stands for, so far.
-    pub(super) fn replaced(&self) -> u64 {
+    pub(crate) fn replaced(&self) -> u64 {
         self.replaced
     }
 
@@ -204,7 +204,7 @@ impl<R: Read> TextReader<R> {
             format!("{} throughout: repair the file, for no other encoding fits better", used.name())
         } else {
             let guess = guess.name().to_ascii_lowercase();
-            format!("{}, or the encoding in the config: corpus.encoding = \"{guess}\"", used.name())
+            format!("{}, or the encoding in the config: encoding = \"{guess}\"", used.name())
         };
         let found = format!(
             "{} of {} characters cannot be decoded as {} (0.1 % are tolerated)",

@@ -9,7 +9,7 @@ pub(super) const TOLERATED: u64 = 1000;
 /// Bytes that a detector is shown at most.
 pub(super) const DETECTED: usize = 1 << 20;
 
-/// The encoding of files that have no byte order mark (`corpus.encoding`).
+/// The encoding of files that have no byte order mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Encoding(pub(super) Setting);
 
@@ -26,12 +26,13 @@ impl Encoding {
     /// Found out for each file from its first MiB: UTF-8 where that decodes as such, else what chardetng guesses.
     pub const AUTO: Self = Self(Setting::Detect);
 
-    /// The encoding that a label of the WHATWG Encoding Standard stands for, or "auto", letter case aside.
+    /// The encoding that a label of the WHATWG Encoding Standard stands for, or "auto", letter case aside; `key` is the
+    /// setting that says so.
     ///
     /// # Errors
     ///
     /// Where the label is none of these.
-    pub fn parse(label: &str) -> Result<Self, Invalid> {
+    pub fn parse(key: &str, label: &str) -> Result<Self, Invalid> {
         if label.trim().eq_ignore_ascii_case("auto") {
             return Ok(Self::AUTO);
         }
@@ -41,7 +42,7 @@ impl Encoding {
             .ok_or_else(|| {
                 let allowed =
                     "\"auto\" or a label of the WHATWG Encoding Standard (\"utf-8\", \"gb18030\", \"windows-1252\", ...)";
-                Invalid::new("corpus.encoding", label, allowed)
+                Invalid::new(key, label, allowed)
             })
     }
 }

@@ -71,7 +71,7 @@ impl Input {
     }
 
     /// What `path` is where it was named in full: plain text unless the name says otherwise.
-    fn named(path: &Path) -> Self {
+    pub(crate) fn named(path: &Path) -> Self {
         Self::by_name(path).unwrap_or_else(|| Self {
             path: path.to_owned(),
             format: Format::Text,

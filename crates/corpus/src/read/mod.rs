@@ -17,13 +17,17 @@ use std::path::{Path, PathBuf};
 
 pub use encoding::Encoding;
 pub use inputs::{Compression, Format, Input, inputs};
+pub use records::Record;
+pub(crate) use {
+    decode::{LineEnds, TextReader},
+    records::{JsonLines, Table, string, string_of, value_of},
+    source::Source,
+};
 
 use self::parquet::Column;
 use crate::{Document, Error, Unit};
-use decode::{Fault, LineEnds, TextReader};
+use decode::Fault;
 use lines::Lines;
-use records::{JsonLines, Table};
-use source::Source;
 
 /// How files are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,7 +70,7 @@ pub struct ReadOptions {
 /// let folder = tempfile::tempdir()?;
 /// std::fs::write(folder.path().join("a.txt"), "One line.\r\nAnother line.\r\n")?;
 ///
-/// let options = ReadOptions { unit: Unit::Line, text_field: "text".into(), encoding: Encoding::parse("utf-8")? };
+/// let options = ReadOptions { unit: Unit::Line, text_field: "text".into(), encoding: Encoding::UTF_8 };
 /// let mut texts = Vec::new();
 /// for input in inputs("corpus.train", &[folder.path().display().to_string()])? {
 ///     for document in documents(&input, &options)? {
@@ -84,12 +88,16 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
             .and_then(|source| TextReader::new(source, options.encoding, line_ends))
             .map_err(|error| failure(path, 1, error))
     };
-    let table = |delimiter| Table::new(text(LineEnds::Keep)?, delimiter, &options.text_field, path);
+    let table = |delimiter| {
+        let table = Table::new(text(LineEnds::Keep)?, delimiter, path)?;
+        let column = table.column(&options.text_field, "corpus.text_field", path)?;
+        Ok::<_, Error>(Reading::Table(table, column))
+    };
     let reading = match input.format {
         Format::Text => Reading::Lines(Lines::new(text(LineEnds::Fold)?, options.unit)),
-        Format::JsonLines => Reading::JsonLines(JsonLines::new(text(LineEnds::Keep)?, options.text_field.clone())),
-        Format::Csv => Reading::Table(table(b',')?),
-        Format::Tsv => Reading::Table(table(b'\t')?),
+        Format::JsonLines => Reading::JsonLines(JsonLines::new(text(LineEnds::Keep)?), options.text_field.clone()),
+        Format::Csv => table(b',')?,
+        Format::Tsv => table(b'\t')?,
         Format::Parquet if input.compression != Compression::None => {
             return Err(Error::Format {
                 path: path.clone(),
@@ -112,8 +120,10 @@ pub struct Documents {
 
 enum Reading {
     Lines(Lines<Source>),
-    JsonLines(JsonLines<Source>),
-    Table(Table<Source>),
+    /// With the field that holds the text.
+    JsonLines(JsonLines<Source>, String),
+    /// With the index of the column that holds the text.
+    Table(Table<Source>, usize),
     Column(Column),
 }
 
@@ -136,8 +146,8 @@ impl Documents {
     fn text(&self) -> Option<&TextReader<Source>> {
         match &*self.reading {
             Reading::Lines(lines) => Some(lines.text()),
-            Reading::JsonLines(rows) => Some(rows.text()),
-            Reading::Table(table) => Some(table.text()),
+            Reading::JsonLines(rows, _) => Some(rows.text()),
+            Reading::Table(table, _) => Some(table.text()),
             Reading::Column(_) => None,
         }
     }
@@ -152,8 +162,8 @@ impl Iterator for Documents {
         }
         let next = match &mut *self.reading {
             Reading::Lines(lines) => lines.next_document(&self.path),
-            Reading::JsonLines(rows) => rows.next_document(&self.path),
-            Reading::Table(table) => table.next_document(&self.path),
+            Reading::JsonLines(rows, field) => rows.next_document(field, &self.path),
+            Reading::Table(table, column) => table.next_document(*column, &self.path),
             Reading::Column(column) => column.next_document(&self.path),
         };
         self.finished = !matches!(next, Ok(Some(_)));
@@ -170,7 +180,7 @@ impl std::fmt::Debug for Documents {
 }
 
 /// What a failed read of text means: something about the text, or about the file.
-fn failure(path: &Path, position: u64, error: io::Error) -> Error {
+pub(crate) fn failure(path: &Path, position: u64, error: io::Error) -> Error {
     match error.downcast::<Fault>() {
         Ok(fault) => Error::Format {
             path: path.to_owned(),
@@ -182,7 +192,7 @@ fn failure(path: &Path, position: u64, error: io::Error) -> Error {
     }
 }
 
-fn malformed(path: &Path, position: u64, found: impl Into<String>, expected: impl Into<String>) -> Error {
+pub(crate) fn malformed(path: &Path, position: u64, found: impl Into<String>, expected: impl Into<String>) -> Error {
     Error::Format { path: path.to_owned(), position: Some(position), found: found.into(), expected: expected.into() }
 }
 

@@ -4,125 +4,174 @@ use std::io::{BufRead, Read};
 use std::path::Path;
 
 use csv::{ErrorKind, StringRecord};
-use serde_json::Value;
+use indexmap::IndexMap;
+use serde::de::IgnoredAny;
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::decode::{BUFFER, TextReader};
 use super::{column_missing, failure, malformed};
 use crate::{Document, Error};
 
+/// The fields of a record by name, in their order, each as JSON that keeps what was written: `1.50` and numbers of any
+/// length stay as they are. Fields of CSV and TSV are strings. Of fields of one name, the last counts in JSON, the first
+/// in a table.
+pub type Record = IndexMap<String, Box<RawValue>>;
+
 /// Rows of JSON Lines, split at LF alone: other line ends are white space or text of a row.
-pub(super) struct JsonLines<R> {
+pub(crate) struct JsonLines<R> {
     text: TextReader<R>,
-    field: String,
+    row: String,
     /// Rows read so far, blank ones too.
     read: u64,
 }
 
 impl<R: Read> JsonLines<R> {
-    pub(super) fn new(text: TextReader<R>, field: String) -> Self {
-        Self { text, field, read: 0 }
+    pub(crate) fn new(text: TextReader<R>) -> Self {
+        Self { text, row: String::new(), read: 0 }
     }
 
-    pub(super) fn text(&self) -> &TextReader<R> {
+    pub(crate) fn text(&self) -> &TextReader<R> {
         &self.text
     }
 
-    pub(super) fn next_document(&mut self, path: &Path) -> Result<Option<Document>, Error> {
-        let mut row = String::new();
+    /// The next row that is not blank, under its 1-based number, in which blank ones count.
+    pub(crate) fn next_record(&mut self, path: &Path) -> Result<Option<(u64, Record)>, Error> {
         loop {
-            row.clear();
+            self.row.clear();
             self.text.next_document();
             let position = self.read + 1;
-            if self.text.read_line(&mut row).map_err(|error| failure(path, position, error))? == 0 {
+            if self.text.read_line(&mut self.row).map_err(|error| failure(path, position, error))? == 0 {
                 return Ok(None);
             }
             self.read = position;
-            if !row.trim().is_empty() {
-                let text = text_of(&row, &self.field).map_err(|found| {
-                    let expected = format!("an object with a string `{}` (corpus.text_field)", self.field);
-                    malformed(path, position, found, expected)
-                })?;
-                return Ok(Some(Document { position, text }));
+            if !self.row.trim().is_empty() {
+                let row = self.row.trim_end_matches('\n');
+                let record = record_of(row).map_err(|found| malformed(path, position, found, "a JSON object"))?;
+                return Ok(Some((position, record)));
             }
         }
     }
-}
 
-/// The string `field` of a row, or what is there instead.
-fn text_of(row: &str, field: &str) -> Result<String, String> {
-    let value = serde_json::from_str(row).map_err(|error| {
-        // serde_json counts lines within the row: the row's own number stands before the message.
-        let message = error.to_string();
-        let reason = message.split(" at line ").next().unwrap_or_default();
-        format!("malformed JSON ({reason}, at byte {} of the row)", error.column())
-    })?;
-    let Value::Object(mut object) = value else {
-        return Err(format!("{} instead of an object", kind(&value)));
-    };
-    match object.remove(field) {
-        Some(Value::String(text)) => Ok(text),
-        Some(value) => Err(format!("`{field}` is {}", kind(&value))),
-        None => Err(column_missing(field, object.keys().map(String::as_str))),
+    /// The string `field` of the next row.
+    pub(super) fn next_document(&mut self, field: &str, path: &Path) -> Result<Option<Document>, Error> {
+        let Some((position, record)) = self.next_record(path)? else { return Ok(None) };
+        let text = string_of(&record, field)
+            .map_err(|found| malformed(path, position, found, format!("a string `{field}` (corpus.text_field)")))?;
+        Ok(Some(Document { position, text }))
     }
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
+/// The object that a row is, or what is there instead.
+fn record_of(row: &str) -> Result<Record, String> {
+    let broken = |error: serde_json::Error| {
+        // The row's number stands before the message.
+        format!("malformed JSON ({}, at byte {} of the row)", reason(&error), error.column())
+    };
+    let start = row.trim_start();
+    if start.starts_with('{') {
+        return serde_json::from_str(row).map_err(broken);
+    }
+    serde_json::from_str::<IgnoredAny>(row).map_err(broken)?;
+    Err(format!("{} instead of an object", kind(start)))
+}
+
+/// What serde_json says, without where.
+fn reason(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
+}
+
+/// The value of `field`, or what is there instead.
+pub(crate) fn value_of<'a>(record: &'a Record, field: &str) -> Result<&'a str, String> {
+    record.get(field).map(|value| value.get()).ok_or_else(|| column_missing(field, record.keys().map(String::as_str)))
+}
+
+/// The string that `field` is, or what is there instead.
+pub(crate) fn string_of(record: &Record, field: &str) -> Result<String, String> {
+    string(value_of(record, field)?).map_err(|found| format!("`{field}` is {found}"))
+}
+
+/// The string that a JSON value is, or what it is instead.
+pub(crate) fn string(value: &str) -> Result<String, String> {
+    if value.starts_with('"') {
+        serde_json::from_str(value).map_err(|error| format!("malformed JSON ({})", reason(&error)))
+    } else {
+        Err(kind(value).into())
+    }
+}
+
+/// What a JSON value is, by its first character.
+fn kind(value: &str) -> &'static str {
+    match value.as_bytes().first() {
+        Some(b'"') => "a string",
+        Some(b'[') => "an array",
+        Some(b'{') => "an object",
+        Some(b't' | b'f') => "a boolean",
+        Some(b'n') => "null",
+        _ => "a number",
     }
 }
 
 /// Records of CSV or TSV under a header row. Both quote fields with `"`, which doubled stands for itself.
-pub(super) struct Table<R> {
+pub(crate) struct Table<R> {
     records: csv::Reader<TextReader<R>>,
+    header: StringRecord,
     record: StringRecord,
-    column: usize,
-    field: String,
     /// Records read so far, without the header.
     read: u64,
 }
 
 impl<R: Read> Table<R> {
-    pub(super) fn new(text: TextReader<R>, delimiter: u8, field: &str, path: &Path) -> Result<Self, Error> {
+    pub(crate) fn new(text: TextReader<R>, delimiter: u8, path: &Path) -> Result<Self, Error> {
         let mut records = csv::ReaderBuilder::new().delimiter(delimiter).buffer_capacity(BUFFER).from_reader(text);
-        let header = records.headers().map_err(|error| table_error(path, 1, error))?;
-        let column = match header.iter().position(|name| name == field) {
-            Some(column) => column,
-            // No header at all: an empty file, which has no records either.
-            None if header.is_empty() => 0,
-            None => {
-                let expected = format!("a header row with the column `{field}` (corpus.text_field)");
-                return Err(Error::Format {
-                    path: path.to_owned(),
-                    position: None,
-                    found: column_missing(field, header.iter()),
-                    expected,
-                });
-            }
-        };
-        Ok(Self { records, record: StringRecord::new(), column, field: field.to_owned(), read: 0 })
+        let header = records.headers().map_err(|error| table_error(path, 1, error))?.clone();
+        Ok(Self { records, header, record: StringRecord::new(), read: 0 })
     }
 
-    pub(super) fn text(&self) -> &TextReader<R> {
+    pub(crate) fn text(&self) -> &TextReader<R> {
         self.records.get_ref()
     }
 
-    pub(super) fn next_document(&mut self, path: &Path) -> Result<Option<Document>, Error> {
+    /// The index of the column `field`, which the setting `key` names. An empty file has every column, and no record.
+    pub(crate) fn column(&self, field: &str, key: &str, path: &Path) -> Result<usize, Error> {
+        match self.header.iter().position(|name| name == field) {
+            Some(column) => Ok(column),
+            None if self.header.is_empty() => Ok(0),
+            None => Err(Error::Format {
+                path: path.to_owned(),
+                position: None,
+                found: column_missing(field, self.header.iter()),
+                expected: format!("a header row with the column `{field}` ({key})"),
+            }),
+        }
+    }
+
+    /// The next record, under its 1-based number.
+    fn next_row(&mut self, path: &Path) -> Result<Option<(u64, &StringRecord)>, Error> {
         self.records.get_mut().next_document();
         let position = self.read + 1;
         let more = self.records.read_record(&mut self.record).map_err(|error| table_error(path, position, error))?;
-        if !more {
-            return Ok(None);
-        }
         self.read = position;
-        match self.record.get(self.column) {
+        Ok(more.then_some((position, &self.record)))
+    }
+
+    /// The next record, under its 1-based number, by the names in the header.
+    pub(crate) fn next_record(&mut self, path: &Path) -> Result<Option<(u64, Record)>, Error> {
+        let Some((position, _)) = self.next_row(path)? else { return Ok(None) };
+        let mut record = Record::with_capacity(self.header.len());
+        for (name, field) in self.header.iter().zip(&self.record) {
+            let value = to_raw_value(field).map_err(|error| malformed(path, position, error.to_string(), "text"))?;
+            record.entry(name.to_owned()).or_insert(value);
+        }
+        Ok(Some((position, record)))
+    }
+
+    /// The text of `column` of the next record.
+    pub(super) fn next_document(&mut self, column: usize, path: &Path) -> Result<Option<Document>, Error> {
+        let Some((position, record)) = self.next_row(path)? else { return Ok(None) };
+        match record.get(column) {
             Some(text) => Ok(Some(Document { position, text: text.to_owned() })),
-            None => Err(malformed(path, position, "a short record", format!("the column `{}`", self.field))),
+            None => Err(malformed(path, position, "a short record", "as many fields as the header row has")),
         }
     }
 }

@@ -12,14 +12,14 @@ const BUFFER: usize = 1 << 17;
 type Raw = BufReader<Counted>;
 
 /// A stream of decompressed bytes that knows how much of the file it has read.
-pub(super) enum Source {
+pub(crate) enum Source {
     Plain(Raw),
     Gzip(Box<flate2::bufread::MultiGzDecoder<Raw>>),
     Zstd(zstd::Decoder<'static, Raw>),
 }
 
 impl Source {
-    pub(super) fn open(path: &Path, compression: Compression) -> io::Result<Self> {
+    pub(crate) fn open(path: &Path, compression: Compression) -> io::Result<Self> {
         let mut raw = BufReader::with_capacity(BUFFER, Counted { file: File::open(path)?, bytes: 0 });
         // A file without a byte holds nothing, whatever its name: the decoders would call it cut short.
         if raw.fill_buf()?.is_empty() {
@@ -52,7 +52,7 @@ impl Read for Source {
     }
 }
 
-pub(super) struct Counted {
+pub(crate) struct Counted {
     file: File,
     bytes: u64,
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use super::*;
 
 fn options(unit: Unit, encoding: &str) -> ReadOptions {
-    ReadOptions { unit, text_field: "text".into(), encoding: Encoding::parse(encoding).unwrap() }
+    ReadOptions { unit, text_field: "text".into(), encoding: Encoding::parse("corpus.encoding", encoding).unwrap() }
 }
 
 /// Writes a file, compressed as its name says, and returns it as an input.

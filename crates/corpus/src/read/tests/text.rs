@@ -56,7 +56,7 @@ fn by_buffer(
     longest: usize,
 ) -> Result<Vec<Document>, Error> {
     let path = Path::new("a.txt");
-    let encoding = Encoding::parse(encoding).unwrap();
+    let encoding = Encoding::parse("corpus.encoding", encoding).unwrap();
     let text = TextReader::with_bounds(bytes, encoding, LineEnds::Fold, buffer, longest).unwrap();
     let mut lines = Lines::new(text, unit);
     std::iter::from_fn(|| lines.next_document(path).transpose()).collect()

@@ -1,0 +1,95 @@
+//! Files of named fields, whichever way they are written.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use crate::read::{JsonLines, LineEnds, Record, Source, Table, TextReader, failure};
+use crate::{Encoding, Error, Format, Input};
+
+type Bytes = Box<dyn Read + Send>;
+
+/// The records of JSON Lines, CSV or TSV, each under its 1-based number; ends after the first error.
+pub(super) struct Records {
+    path: PathBuf,
+    reading: Reading,
+    finished: bool,
+}
+
+enum Reading {
+    JsonLines(JsonLines<Bytes>),
+    Table(Table<Bytes>),
+}
+
+impl Records {
+    /// Opens a file that is named as one of these formats.
+    pub(super) fn open(path: &Path, encoding: Encoding) -> Result<Self, Error> {
+        let input = Input::named(path);
+        let text = || {
+            Source::open(path, input.compression)
+                .and_then(|source| TextReader::new(Box::new(source) as Bytes, encoding, LineEnds::Keep))
+                .map_err(|error| failure(path, 1, error))
+        };
+        let reading = match input.format {
+            Format::JsonLines => Reading::JsonLines(JsonLines::new(text()?)),
+            Format::Csv => Reading::Table(Table::new(text()?, b',', path)?),
+            Format::Tsv => Reading::Table(Table::new(text()?, b'\t', path)?),
+            Format::Text | Format::Parquet => {
+                return Err(Error::Format {
+                    path: path.to_owned(),
+                    position: None,
+                    found: "the name of another kind of file".into(),
+                    expected: "a file named .jsonl, .ndjson, .csv or .tsv, also with .gz or .zst behind".into(),
+                });
+            }
+        };
+        Ok(Self { path: path.to_owned(), reading, finished: false })
+    }
+
+    /// Reads JSON Lines in UTF-8 from `source`, which errors call `name`.
+    pub(super) fn from_reader(source: impl Read + Send + 'static, name: &Path) -> Result<Self, Error> {
+        let text = TextReader::new(Box::new(source) as Bytes, Encoding::UTF_8, LineEnds::Keep)
+            .map_err(|error| failure(name, 1, error))?;
+        Ok(Self { path: name.to_owned(), reading: Reading::JsonLines(JsonLines::new(text)), finished: false })
+    }
+
+    /// Says that nothing more is wanted.
+    pub(super) fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Checks that a table has the column `field`, which the setting `key` names; JSON Lines may have it row by row.
+    pub(super) fn check_column(&self, field: &str, key: &str) -> Result<(), Error> {
+        match &self.reading {
+            Reading::JsonLines(_) => Ok(()),
+            Reading::Table(table) => table.column(field, key, &self.path).map(drop),
+        }
+    }
+
+    /// Undecodable characters that became U+FFFD so far.
+    pub(super) fn replaced(&self) -> u64 {
+        match &self.reading {
+            Reading::JsonLines(rows) => rows.text().replaced(),
+            Reading::Table(table) => table.text().replaced(),
+        }
+    }
+}
+
+impl Iterator for Records {
+    type Item = Result<(u64, Record), Error>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.finished {
+            return None;
+        }
+        let next = match &mut self.reading {
+            Reading::JsonLines(rows) => rows.next_record(&self.path),
+            Reading::Table(table) => table.next_record(&self.path),
+        };
+        self.finished = !matches!(next, Ok(Some(_)));
+        next.transpose()
+    }
+}
