@@ -28,6 +28,7 @@ mod task;
 pub use bundle::{Bundle, BundleModel, Provenance};
 pub use error::Error;
 pub use generate::Generation;
+pub use grulm_metrics as metrics;
 pub use language_modelling::{Batching, LanguageModelling, TokenSplit, score_split};
 pub use score::{TextScore, token_nlls};
 pub use task::{Loss, Scores, Step, Task};

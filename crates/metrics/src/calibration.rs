@@ -1,0 +1,188 @@
+//! Probabilities that mean what they say, and decisions from them.
+
+use crate::Confusion;
+
+/// The temperature by which logits `[N, C]` (row-major, N as many as `gold` has classes) are divided so that the softmax of
+/// the quotients has the lowest negative log likelihood (Guo et al. 2017, "On calibration of modern neural networks",
+/// arXiv 1706.04599). Order, and so every decision for the likeliest class, stays.
+///
+/// It lies in `0.05..=20`, where it ends if the likelihood still rises there: logits that are all right could grow without
+/// end. It is 1 where there is nothing to learn from: no example, one class, a logit that is not finite.
+///
+/// # Panics
+/// When `logits` is not a multiple of `gold`, or a class of `gold` is not below C.
+#[must_use]
+pub fn temperature(logits: &[f32], gold: &[usize]) -> f64 {
+    const RANGE: f64 = 20.0;
+    /// Halvings of the range of logarithms, after which it is narrower than rounding.
+    const HALVINGS: usize = 60;
+    if gold.is_empty() {
+        return 1.0;
+    }
+    let classes = logits.len() / gold.len();
+    assert_eq!(classes * gold.len(), logits.len(), "logits of {} examples", gold.len());
+    if classes < 2 || !logits.iter().all(|logit| logit.is_finite()) {
+        return 1.0;
+    }
+    // In the inverse of the temperature the likelihood is concave: its slope changes sign once, at the solution.
+    let (mut low, mut high) = (-RANGE.ln(), RANGE.ln());
+    for _ in 0..HALVINGS {
+        let middle = f64::midpoint(low, high);
+        if slope(logits, classes, gold, middle.exp()) < 0.0 {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    (-f64::midpoint(low, high)).exp()
+}
+
+/// The derivative of the negative log likelihood by `scale`, the inverse of the temperature.
+fn slope(logits: &[f32], classes: usize, gold: &[usize], scale: f64) -> f64 {
+    let examples = logits.chunks_exact(classes).zip(gold);
+    examples
+        .map(|(logits, &gold)| {
+            let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let (mut weights, mut weighted) = (0.0, 0.0);
+            for &logit in logits {
+                // Relative to the largest, so that nothing overflows and equal logits cancel exactly.
+                let logit = f64::from(logit) - largest;
+                let weight = (scale * logit).exp();
+                weights += weight;
+                weighted += weight * logit;
+            }
+            weighted / weights - (f64::from(logits[gold]) - largest)
+        })
+        .sum()
+}
+
+/// The threshold for the probability of the second of two classes, from which on an example is taken for that class, under
+/// which `score` is largest ([`Confusion::accuracy`], [`Confusion::macro_f1`], [`Confusion::mcc`]).
+///
+/// Of thresholds that score alike it is 0.5 if that is one of them, else the middle of the gap between two examples that
+/// is nearest to 0.5. `gold` says which examples are of the second class.
+///
+/// # Panics
+/// When the two differ in length.
+#[must_use]
+pub fn threshold(probabilities: &[f32], gold: &[bool], score: impl Fn(&Confusion) -> f64) -> f64 {
+    const EVEN: f64 = 0.5;
+    assert_eq!(probabilities.len(), gold.len());
+    let mut examples: Vec<_> = probabilities.iter().zip(gold).map(|(&p, &second)| (f64::from(p), second)).collect();
+    examples.sort_by(|a, b| a.0.total_cmp(&b.0));
+
+    // How many of each class are below the threshold, and not; it rises from group to group of equal probability.
+    let of = |wanted: bool| gold.iter().filter(|&&second| second == wanted).count() as u64;
+    let mut counts = [[0, of(false)], [0, of(true)]];
+    let mut best = (f64::NEG_INFINITY, f64::INFINITY, EVEN);
+    // Thresholds above `low` that are at most the next probability decide alike.
+    let mut low = -1.0;
+    for group in examples.chunk_by(|a, b| a.0 == b.0).chain([&[][..]]) {
+        let high = group.first().map_or(1.0, |example| example.0);
+        if low < high {
+            let cut = if low < EVEN && EVEN <= high { EVEN } else { f64::midpoint(f64::max(low, 0.0), high) };
+            let (score, distance) = (score(&Confusion::of_two(counts)), (cut - EVEN).abs());
+            if score > best.0 || (score == best.0 && distance < best.1) {
+                best = (score, distance, cut);
+            }
+        }
+        for &(_, second) in group {
+            let [taken_for_first, taken_for_second] = &mut counts[usize::from(second)];
+            *taken_for_first += 1;
+            *taken_for_second -= 1;
+        }
+        low = high;
+    }
+    best.2
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn temperatures() {
+        let check = |logits: &[f32], gold: &[usize], expect: f64| {
+            let found = temperature(logits, gold);
+            assert!((found / expect - 1.0).abs() < 1e-6, "{found} instead of {expect}");
+        };
+        // One of four is wrong: the logit that gives 3/4 is ln 3.
+        check(&[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0], &[0, 0, 0, 1], 2.0 / 3f64.ln());
+        // Here it is 1800 / ln 2, beyond the range; and nothing overflows.
+        check(&[900.0, -900.0, 900.0, -900.0, 900.0, -900.0], &[0, 0, 1], 20.0);
+        // from scipy.optimize import minimize_scalar; from scipy.special import log_softmax
+        // z = np.array([[3, 1, -2], [0.5, 2.5, 1], [4, 0, 1], [-1, 0, 3], [2, 1.5, 0], [0, 5, 1]]); y = [0, 2, 0, 2, 1, 1]
+        // f = lambda t: -log_softmax(z / t, axis=1)[range(6), y].sum()
+        // minimize_scalar(f, bounds=(.05, 20), method="bounded", options=dict(xatol=1e-12)).x
+        let logits = [3.0, 1.0, -2.0, 0.5, 2.5, 1.0, 4.0, 0.0, 1.0, -1.0, 0.0, 3.0, 2.0, 1.5, 0.0, 0.0, 5.0, 1.0];
+        check(&logits, &[0, 2, 0, 2, 1, 1], 1.135_388_501_8);
+        // All right, all wrong, nothing to learn from.
+        check(&[1.0, 0.0, 0.0, 1.0], &[0, 1], 0.05);
+        check(&[1.0, 0.0, 0.0, 1.0], &[1, 0], 20.0);
+        check(&[], &[], 1.0);
+        check(&[1.0, 2.0], &[0, 0], 1.0);
+        check(&[f32::NAN, 0.0], &[0], 1.0);
+        check(&[f32::INFINITY, 0.0], &[0], 1.0);
+    }
+
+    #[test]
+    fn thresholds() {
+        let check = |probabilities: &[f32], gold: &[bool], expect: f64| {
+            assert!((threshold(probabilities, gold, Confusion::accuracy) - expect).abs() < 1e-7, "{probabilities:?}");
+        };
+        check(&[0.1, 0.3, 0.6, 0.8], &[false, false, true, true], 0.5);
+        check(&[0.6, 0.1, 0.8, 0.7], &[false, false, true, true], 0.65);
+        check(&[0.1, 0.2, 0.3, 0.45], &[false, true, true, true], 0.15);
+        check(&[0.5, 0.4], &[true, false], 0.5);
+        check(&[0.5, 0.5, 0.9], &[false, false, true], 0.7);
+        check(&[0.7, 0.9], &[false, false], 0.95);
+        check(&[1.0, 0.8], &[false, false], 0.9);
+        check(&[1.0, 1.0], &[false, false], 0.5);
+        check(&[0.0, 0.2], &[true, true], 0.0);
+        check(&[], &[], 0.5);
+        // Rare: finding all of three among 103 is worth two false alarms to F1, not to the accuracy.
+        let probabilities = [vec![0.01; 98], vec![0.3, 0.3, 0.2, 0.3, 0.9]].concat();
+        let gold = [vec![false; 100], vec![true; 3]].concat();
+        check(&probabilities, &gold, 0.5);
+        assert!((threshold(&probabilities, &gold, Confusion::macro_f1) - 0.105).abs() < 1e-7);
+    }
+
+    proptest! {
+        #[test]
+        fn no_threshold_is_better(examples in prop::collection::vec((0u8..=20, any::<bool>()), 1..30)) {
+            let probabilities: Vec<f32> = examples.iter().map(|&(p, _)| f32::from(p) / 20.0).collect();
+            let gold: Vec<bool> = examples.iter().map(|&(_, second)| second).collect();
+            let mcc = |threshold: f64| {
+                let mut confusion = Confusion::new(2);
+                for (&p, &second) in probabilities.iter().zip(&gold) {
+                    confusion.add(usize::from(second), usize::from(f64::from(p) >= threshold));
+                }
+                confusion.mcc()
+            };
+            let found = threshold(&probabilities, &gold, Confusion::mcc);
+            let best = (0..=40).map(|at| mcc(f64::from(at) / 40.0)).fold(f64::NEG_INFINITY, f64::max);
+            prop_assert!((mcc(found) - best).abs() < 1e-12, "{found}");
+        }
+
+        #[test]
+        fn the_temperature_has_no_better_neighbour(
+            logits in prop::collection::vec(-5f32..5.0, 30),
+            gold in prop::collection::vec(0usize..3, 10),
+        ) {
+            let nll = |temperature: f64| -> f64 {
+                let row = |row: &[f32], gold: usize| {
+                    let scaled: Vec<f64> = row.iter().map(|&logit| f64::from(logit) / temperature).collect();
+                    scaled.iter().map(|z| z.exp()).sum::<f64>().ln() - scaled[gold]
+                };
+                logits.chunks(3).zip(&gold).map(|(logits, &gold)| row(logits, gold)).sum()
+            };
+            let found = temperature(&logits, &gold);
+            prop_assert!((0.05..=20.0001).contains(&found));
+            for near in [found * 1.01, found / 1.01] {
+                prop_assert!(!(0.05..=20.0).contains(&near) || nll(found) <= nll(near) + 1e-9);
+            }
+        }
+    }
+}
