@@ -17,10 +17,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod pairs;
+mod questions;
 mod records;
 mod rows;
 #[cfg(test)]
 mod tests;
 
 pub use crate::read::Record;
+pub use pairs::{Pair, PairFields, Pairs, open_pairs, open_parallel};
+pub use questions::{Answer, Question, Questions, open_questions, questions_from_reader};
 pub use rows::{Fields, Labels, Row, Rows, from_reader, open};

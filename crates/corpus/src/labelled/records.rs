@@ -8,11 +8,10 @@ use crate::{Encoding, Error, Format, Input};
 
 type Bytes = Box<dyn Read + Send>;
 
-/// The records of JSON Lines, CSV or TSV, each under its 1-based number; ends after the first error.
+/// The records of JSON Lines, CSV or TSV.
 pub(super) struct Records {
     path: PathBuf,
-    reading: Reading,
-    finished: bool,
+    reading: Box<Reading>,
 }
 
 enum Reading {
@@ -42,19 +41,22 @@ impl Records {
                 });
             }
         };
-        Ok(Self { path: path.to_owned(), reading, finished: false })
+        Ok(Self { path: path.to_owned(), reading: Box::new(reading) })
     }
 
     /// Reads JSON Lines in UTF-8 from `source`, which errors call `name`.
     pub(super) fn from_reader(source: impl Read + Send + 'static, name: &Path) -> Result<Self, Error> {
         let text = TextReader::new(Box::new(source) as Bytes, Encoding::UTF_8, LineEnds::Keep)
             .map_err(|error| failure(name, 1, error))?;
-        Ok(Self { path: name.to_owned(), reading: Reading::JsonLines(JsonLines::new(text)), finished: false })
+        Ok(Self { path: name.to_owned(), reading: Box::new(Reading::JsonLines(JsonLines::new(text))) })
     }
 
-    /// Says that nothing more is wanted.
-    pub(super) fn finish(&mut self) {
-        self.finished = true;
+    /// The next record, under its 1-based number.
+    pub(super) fn next_record(&mut self) -> Result<Option<(u64, Record)>, Error> {
+        match &mut *self.reading {
+            Reading::JsonLines(rows) => rows.next_record(&self.path),
+            Reading::Table(table) => table.next_record(&self.path),
+        }
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -63,7 +65,7 @@ impl Records {
 
     /// Checks that a table has the column `field`, which the setting `key` names; JSON Lines may have it row by row.
     pub(super) fn check_column(&self, field: &str, key: &str) -> Result<(), Error> {
-        match &self.reading {
+        match &*self.reading {
             Reading::JsonLines(_) => Ok(()),
             Reading::Table(table) => table.column(field, key, &self.path).map(drop),
         }
@@ -71,25 +73,15 @@ impl Records {
 
     /// Undecodable characters that became U+FFFD so far.
     pub(super) fn replaced(&self) -> u64 {
-        match &self.reading {
+        match &*self.reading {
             Reading::JsonLines(rows) => rows.text().replaced(),
             Reading::Table(table) => table.text().replaced(),
         }
     }
 }
 
-impl Iterator for Records {
-    type Item = Result<(u64, Record), Error>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.finished {
-            return None;
-        }
-        let next = match &mut self.reading {
-            Reading::JsonLines(rows) => rows.next_record(&self.path),
-            Reading::Table(table) => table.next_record(&self.path),
-        };
-        self.finished = !matches!(next, Ok(Some(_)));
-        next.transpose()
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Records").field("path", &self.path).finish_non_exhaustive()
     }
 }

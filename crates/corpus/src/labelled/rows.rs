@@ -67,7 +67,7 @@ pub fn open(path: &Path, fields: &Fields, labels: Labels, encoding: Encoding) ->
     if let (Some(label), Labels::Required) = (&fields.label, labels) {
         records.check_column(label, LABEL_KEY)?;
     }
-    Ok(Rows { records, fields: fields.clone(), labels })
+    Ok(Rows { records, fields: fields.clone(), labels, finished: false })
 }
 
 /// Rows of JSON Lines in UTF-8 from `source` (standard input, say), which errors call `name`.
@@ -80,7 +80,7 @@ pub fn from_reader(
     fields: &Fields,
     labels: Labels,
 ) -> Result<Rows, Error> {
-    Ok(Rows { records: Records::from_reader(source, name)?, fields: fields.clone(), labels })
+    Ok(Rows { records: Records::from_reader(source, name)?, fields: fields.clone(), labels, finished: false })
 }
 
 /// The settings that name the fields.
@@ -89,10 +89,12 @@ const PAIR_KEY: &str = "task.pair_field";
 const LABEL_KEY: &str = "task.label_field";
 
 /// The rows of a label file, in their order; ends after the first error.
+#[derive(Debug)]
 pub struct Rows {
     records: Records,
     fields: Fields,
     labels: Labels,
+    finished: bool,
 }
 
 impl Rows {
@@ -102,7 +104,8 @@ impl Rows {
         self.records.replaced()
     }
 
-    fn row(&self, number: u64, record: Record) -> Result<Row, Error> {
+    fn next_row(&mut self) -> Result<Option<Row>, Error> {
+        let Some((number, record)) = self.records.next_record()? else { return Ok(None) };
         let refuse = |expected: String| {
             let path = self.records.path();
             move |found: String| malformed(path, number, found, expected)
@@ -116,7 +119,7 @@ impl Rows {
             Some(field) => label_of(&record, field, self.labels)
                 .map_err(refuse(format!("a label that is a string, number or boolean in `{field}` ({LABEL_KEY})")))?,
         };
-        Ok(Row { number, text, pair, label, record })
+        Ok(Some(Row { number, text, pair, label, record }))
     }
 }
 
@@ -124,21 +127,16 @@ impl Iterator for Rows {
     type Item = Result<Row, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = self.records.next()?.and_then(|(number, record)| self.row(number, record));
-        if row.is_err() {
-            self.records.finish();
+        if self.finished {
+            return None;
         }
-        Some(row)
+        let next = self.next_row();
+        self.finished = !matches!(next, Ok(Some(_)));
+        next.transpose()
     }
 }
 
 impl std::iter::FusedIterator for Rows {}
-
-impl std::fmt::Debug for Rows {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rows").field("path", &self.records.path()).field("fields", &self.fields).finish_non_exhaustive()
-    }
-}
 
 /// The label in `field`, or what is there instead.
 fn label_of(record: &Record, field: &str, labels: Labels) -> Result<Option<String>, String> {

@@ -89,6 +89,11 @@ fn compression(path: &Path) -> (Compression, &Path) {
     (compression, path.file_stem().map_or(path, Path::new))
 }
 
+/// The extension of a name, in lower case, without that of a compression.
+pub(crate) fn inner_extension(path: &Path) -> Option<String> {
+    extension(compression(path).1)
+}
+
 fn extension(path: &Path) -> Option<String> {
     path.extension().and_then(OsStr::to_str).map(str::to_ascii_lowercase)
 }
@@ -210,8 +215,7 @@ fn no_match(key: &str, pattern: &str, seen: usize) -> Error {
 }
 
 fn refuse(key: &str, input: &Input) -> Result<(), Error> {
-    let stem = compression(&input.path).1;
-    let refused = extension(stem).is_some_and(|extension| REFUSED.contains(&extension.as_str()));
+    let refused = inner_extension(&input.path).is_some_and(|extension| REFUSED.contains(&extension.as_str()));
     if refused || (input.format == Format::Parquet && input.compression != Compression::None) {
         return Err(Invalid::new(key, input.path.display().to_string(), format!("files named {KNOWN}")).into());
     }

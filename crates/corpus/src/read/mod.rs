@@ -20,7 +20,8 @@ pub use inputs::{Compression, Format, Input, inputs};
 pub use records::Record;
 pub(crate) use {
     decode::{LineEnds, TextReader},
-    records::{JsonLines, Table, string, string_of, value_of},
+    inputs::inner_extension,
+    records::{JsonLines, Table, reason, string, string_of, value_of},
     source::Source,
 };
 

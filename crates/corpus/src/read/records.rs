@@ -76,7 +76,7 @@ fn record_of(row: &str) -> Result<Record, String> {
 }
 
 /// What serde_json says, without where.
-fn reason(error: &serde_json::Error) -> String {
+pub(crate) fn reason(error: &serde_json::Error) -> String {
     let message = error.to_string();
     message.split(" at line ").next().unwrap_or_default().to_owned()
 }

@@ -1,6 +1,9 @@
+mod pairs;
+mod questions;
 mod real_data;
 mod rows;
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// A file of the public data, where it is there.
@@ -11,6 +14,12 @@ fn data(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+fn gzip(content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    flate2::read::GzEncoder::new(content, flate2::Compression::fast()).read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Checks that reading failed with a message that has all of `parts` in it.

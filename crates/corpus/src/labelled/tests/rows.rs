@@ -58,17 +58,11 @@ fn tables() {
     let expect = [row(1, "a, \"b\"\r\nc", "5"), row(2, "", "1")];
     let csv = "stars,id,review\r\n5,1,\"a, \"\"b\"\"\r\nc\"\r\n1,2,\r\n";
     let tsv = "review\tstars\n\"a, \"\"b\"\"\r\nc\"\t5\n\t1\n";
-    let gz = |content: &[u8]| {
-        let mut encoder = flate2::read::GzEncoder::new(content, flate2::Compression::fast());
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut encoder, &mut bytes).unwrap();
-        bytes
-    };
     let utf16: Vec<u8> = format!("\u{FEFF}{csv}").encode_utf16().flat_map(u16::to_le_bytes).collect();
     for (name, content) in [
         ("a.csv", csv.as_bytes().to_vec()),
         ("a.tsv", tsv.as_bytes().to_vec()),
-        ("a.csv.gz", gz(csv.as_bytes())),
+        ("a.csv.gz", gzip(csv.as_bytes())),
         ("a.TSV.zst", zstd::encode_all(tsv.as_bytes(), 1).unwrap()),
         ("utf16.csv", utf16),
     ] {
@@ -108,12 +102,13 @@ fn records_keep_what_was_written() {
 fn what_is_wrong_is_named() {
     let fields = Fields { pair: Some("pair".into()), ..Fields::default() };
     let good = "{\"text\":\"a\",\"pair\":\"b\",\"label\":\"c\"}\n";
-    let check = |bad: &str, parts: &[&str]| {
-        let content = good.repeat(39_999) + bad + "\n" + good;
+    let check_at = |number: usize, bad: &str, parts: &[&str]| {
+        let content = good.repeat(number - 1) + bad + "\n" + good;
         let result = read("a.jsonl", content.as_bytes(), &fields, Labels::Required);
-        check_error(result.map(|rows| rows.len()), &[parts, &["a.jsonl:40000: "]].concat());
+        check_error(result.map(|rows| rows.len()), &[parts, &[format!("a.jsonl:{number}: ").as_str()]].concat());
     };
-    check("{\"text\":", &["malformed JSON (EOF", "at byte 8 of the row", "a JSON object"]);
+    check_at(40_000, "{\"text\":", &["malformed JSON (EOF", "at byte 8 of the row", "a JSON object"]);
+    let check = |bad: &str, parts: &[&str]| check_at(3, bad, parts);
     check("{\"text\":\"a\"} {}", &["malformed JSON (trailing"]);
     check("\"text\"", &["a string instead of an object"]);
     check("{\"body\":\"a\"}", &["no `text` beside `body`", "a string `text` (task.text_field)"]);
