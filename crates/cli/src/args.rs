@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use grulm_config::Invalid;
+use grulm_model::Sampling;
 use grulm_train::{DeviceSetting, Start};
+
+use crate::exit::Usage;
 
 /// The config file and changes to it.
 #[derive(Debug, Args)]
@@ -58,4 +62,41 @@ pub struct ModelArgs {
     /// CPU threads; 0 means every core
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub threads: usize,
+}
+
+/// How text is drawn from a model.
+#[derive(Debug, Args)]
+pub struct SamplingArgs {
+    /// Tokens to generate, at most; the text ends earlier where the model ends it
+    #[arg(long, default_value_t = 200, value_name = "N")]
+    pub max_tokens: usize,
+    /// Below 1 the likely becomes likelier, above 1 less so; 0 always takes the most likely token
+    #[arg(long, default_value_t = 0.8, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// Draw only from the K most likely tokens; 0 means all
+    #[arg(long, default_value_t = 0, value_name = "K")]
+    pub top_k: usize,
+    /// Draw only from the most likely tokens whose probabilities add up to P
+    #[arg(long, default_value_t = 0.95, value_name = "P", allow_negative_numbers = true)]
+    pub top_p: f64,
+    /// Above 1, tokens that stand in the text already become less likely
+    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
+    pub repetition_penalty: f64,
+    /// The same seed gives the same text
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    pub seed: u64,
+}
+
+impl SamplingArgs {
+    /// The settings, as checked.
+    ///
+    /// # Errors
+    /// The option that cannot be used.
+    pub fn sampling(&self) -> Result<Sampling, Usage> {
+        let &Self { temperature, top_k, top_p, repetition_penalty, seed, .. } = self;
+        let sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed };
+        let usage = |invalid: Invalid| Usage(Invalid { key: format!("--{}", invalid.key), ..invalid }.to_string());
+        sampling.validate().map_err(usage)?;
+        Ok(sampling)
+    }
 }

@@ -130,6 +130,7 @@ fn of_model(error: &grulm_model::Error) -> Option<&Invalid> {
 
 fn of_task(error: &grulm_tasks::Error) -> Option<&Invalid> {
     match error {
+        grulm_tasks::Error::Config(invalid) => Some(invalid),
         grulm_tasks::Error::Model(error) => of_model(error),
         grulm_tasks::Error::Corpus(error) => of_corpus(error),
         _ => None,

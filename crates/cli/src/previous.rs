@@ -10,7 +10,7 @@ use crate::{exit::Usage, files::read_json, sections::Sections};
 
 /// Settings that say where a run is and how it is watched, not what it computes. [`Sections::INCIDENTAL`] has those of the
 /// other sections.
-const INCIDENTAL: [&str; 4] = ["run.dir", "run.device", "run.threads", "run.log"];
+const INCIDENTAL: [&str; 5] = ["run.dir", "run.device", "run.threads", "run.log", "run.save_as"];
 /// Settings that may differ beside these when a run is resumed.
 const RESUMABLE: [&str; 3] = ["train.steps", "train.epochs", "train.log_every"];
 

@@ -6,8 +6,8 @@ use grulm_kernels::{Compute, autocast};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{
-    Carry, Decoder, DropoutConfig, Encoder, Error, ModelConfig, Noise, Params, Reading, Shape, WEIGHTS_FILE,
-    WeightFormat,
+    Carry, Decoder, DropoutConfig, Encoder, Error, ModelConfig, Noise, OutputPenalties, Params, Reading, Shape,
+    WEIGHTS_FILE, WeightFormat,
 };
 
 /// A GRU language model and its weights.
@@ -17,6 +17,17 @@ pub struct LanguageModel {
     params: Params,
     encoder: Encoder,
     decoder: Decoder,
+}
+
+/// What a training pass gives.
+#[derive(Debug)]
+pub struct TrainingLoss {
+    /// The negative log likelihood of the targets, in nats, summed: 0-dim, with its gradient.
+    pub nll: Tensor,
+    /// What is added to its mean, 0-dim, with its gradient; `None` where nothing is.
+    pub penalty: Option<Tensor>,
+    /// The state after the last target.
+    pub carry: Carry,
 }
 
 impl LanguageModel {
@@ -120,10 +131,31 @@ impl LanguageModel {
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
+        let none = OutputPenalties::default();
+        let TrainingLoss { nll, carry, .. } =
+            self.training_loss(reading, (inputs, targets), carry, noise, none, compute)?;
+        Ok((nll, carry))
+    }
+
+    /// [`LanguageModel::loss`], and penalties beside it.
+    ///
+    /// # Errors
+    /// As [`LanguageModel::nll`].
+    pub fn training_loss(
+        &self,
+        reading: Reading,
+        (inputs, targets): (&Tensor, &Tensor),
+        carry: &Carry,
+        noise: Option<&Noise<'_>>,
+        penalties: OutputPenalties,
+        compute: Compute,
+    ) -> Result<TrainingLoss, Error> {
         autocast(compute.precision, self.device(), || {
-            let (y, after) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
-            let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
-            Ok((self.decoder.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?, after))
+            let (before, carry) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
+            let y = Noise::locked(noise, "output", |rates| rates.output, before.shallow_clone())?;
+            let penalty = penalties.of(&before, &y)?;
+            let nll = self.decoder.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
+            Ok(TrainingLoss { nll, penalty, carry })
         })?
     }
 

@@ -54,6 +54,13 @@ impl Params {
         handle
     }
 
+    /// Adds a vector of ones and returns a handle to it.
+    pub fn add_ones(&mut self, name: impl Into<String>, shape: &[i64], group: usize) -> Tensor {
+        let handle = self.add(name, shape, 0.0, group);
+        let _ = tch::no_grad(|| handle.shallow_clone().fill_(1.0));
+        handle
+    }
+
     /// Every weight, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Param> {
         self.entries.iter()

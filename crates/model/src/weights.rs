@@ -76,6 +76,18 @@ impl WeightFormat {
     }
 }
 
+/// Writes the weights of the file `from`, of any format, to the file `to` in `format`.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn convert_weights(from: &Path, to: &Path, format: WeightFormat) -> Result<(), Error> {
+    let mut named = Vec::new();
+    for (name, tensor) in WeightFormat::unpack(load_tensors(from)?, from)? {
+        format.pack(&name, &tensor, &mut named)?;
+    }
+    save_tensors(to, &named)
+}
+
 /// Writes named tensors as safetensors, to a temporary name that is synced and renamed.
 ///
 /// # Errors

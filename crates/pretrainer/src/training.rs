@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use grulm_cli::{
     compute::device_name,
-    exit::{Ending, Usage},
+    exit::Usage,
     logging,
     output::{count, grouped},
     sections::Sections as _,
-    signals::Signals,
+    stage::{Stage, Trained, save_smaller},
 };
 use grulm_config::{Invalid, differences};
 use grulm_corpus::{Corpus, Settings, Split};
@@ -18,7 +18,7 @@ use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
     bundle::{locate, weights_sha256},
 };
-use grulm_train::{LayerSettings, Options, Outcome, RunFolder, Start, TrainConfig};
+use grulm_train::{LayerSettings, RunFolder, Start, TrainConfig};
 use tch::Device;
 
 use crate::config::PretrainConfig;
@@ -79,6 +79,7 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
         batch_size: config.train.batch_size,
         sequence_length: config.train.sequence_length,
         seed: config.run.seed,
+        penalties: config.train.output_penalties(),
         compute,
     };
     let (parameters, tokens) = (model.params().count() as u64, train.stream.len());
@@ -144,14 +145,6 @@ fn start_from(model: &LanguageModel, init: &Path, corpus: &Corpus) -> anyhow::Re
     Ok(weights_sha256(&folder)?)
 }
 
-/// How training ended.
-pub(crate) enum Trained {
-    /// The folder of the best checkpoint.
-    Best(PathBuf),
-    /// A signal came.
-    Stopped(Ending),
-}
-
 /// Trains, and saves and stops where a signal comes.
 ///
 /// # Errors
@@ -160,24 +153,16 @@ pub(crate) fn train(config: &PretrainConfig, mut ready: Ready, start: Start) -> 
     let config_toml = grulm_config::to_toml(config)?;
     let folder = RunFolder::open(&config.run.dir, start, &config_toml)?;
     logging::attach(folder.path())?;
-    let signals = Signals::listen()?;
-    let options = Options {
+    let stage = Stage {
+        number: 0,
         seed: config.run.seed,
-        stage: 0,
-        config: &config.train,
+        train: &config.train,
         layers: LayerSettings::default(),
         provenance: ready.provenance,
-        stop: signals.stop(),
-        progress: true,
     };
-    Ok(match grulm_train::train(&mut ready.task, &folder, &options)? {
-        Outcome::Finished { best, .. } => Trained::Best(best),
-        Outcome::Interrupted { signal, checkpoint } => {
-            match checkpoint {
-                Some(checkpoint) => tracing::info!("go on from {} with --resume", checkpoint.display()),
-                None => tracing::info!("stopped before the first step; nothing was to be saved"),
-            }
-            Trained::Stopped(Ending::Stopped(signal))
-        }
-    })
+    let trained = stage.train(&mut ready.task, &folder)?;
+    if let Trained::Best(best) = &trained {
+        save_smaller(&config.run, &mut ready.task, best)?;
+    }
+    Ok(trained)
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use grulm_corpus::{Cleaner, Tokenizer};
-use grulm_model::{LanguageModel, WEIGHTS_FILE, WeightFormat};
+use grulm_model::{LanguageModel, SHAPE_FILE, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -37,6 +37,41 @@ pub struct Provenance {
     pub parent: Option<String>,
     /// Validation figures at this point.
     pub scores: BTreeMap<String, f64>,
+    /// How its weights were rounded, where they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounded: Option<Rounded>,
+}
+
+/// What rounding the weights did.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rounded {
+    /// The format that they are saved in.
+    pub format: WeightFormat,
+    /// Validation figures with the rounded weights; empty where there is no validation data.
+    pub scores: BTreeMap<String, f64>,
+}
+
+/// Copies the bundle in `from` into the folder `to`, which exists, with its weights in `format`.
+///
+/// # Errors
+/// When a file cannot be read or written.
+pub fn convert(from: &Path, to: &Path, format: WeightFormat) -> Result<(), Error> {
+    for name in [SHAPE_FILE, TOKENIZER_FILE, CLEANING_FILE, TASK_FILE, PROVENANCE_FILE] {
+        let target = to.join(name);
+        std::fs::copy(from.join(name), &target).map_err(Error::io(&target))?;
+    }
+    Ok(grulm_model::convert_weights(&from.join(WEIGHTS_FILE), &to.join(WEIGHTS_FILE), format)?)
+}
+
+/// Writes down in the bundle in `folder` what rounding did.
+///
+/// # Errors
+/// When its provenance cannot be read or written.
+pub fn note_rounding(folder: &Path, rounded: Rounded) -> Result<(), Error> {
+    let path = folder.join(PROVENANCE_FILE);
+    let provenance: Provenance = read_json(&path)?;
+    write_json(&path, &Provenance { rounded: Some(rounded), ..provenance })
 }
 
 /// What a bundle was trained for, and which files belong to it (`task.json`).

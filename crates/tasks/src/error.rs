@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A setting that cannot be used.
+    #[error(transparent)]
+    Config(#[from] grulm_config::Invalid),
     /// From the model.
     #[error(transparent)]
     Model(#[from] grulm_model::Error),

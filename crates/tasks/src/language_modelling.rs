@@ -4,7 +4,7 @@ use std::path::Path;
 
 use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
 use grulm_kernels::Compute;
-use grulm_model::{Carry, LanguageModel, Noise, Params, Reading, WeightFormat};
+use grulm_model::{Carry, LanguageModel, Noise, OutputPenalties, Params, Reading, WeightFormat};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct Batching {
     pub sequence_length: usize,
     /// The run's seed.
     pub seed: u64,
+    /// What training adds to the loss.
+    pub penalties: OutputPenalties,
     /// How training passes and validation are computed.
     pub compute: Compute,
 }
@@ -119,13 +121,20 @@ fn tokens(ids: &[i64], lanes: usize, device: Device) -> Result<Tensor, Error> {
     Ok(if device.is_cuda() { ids.f_pin_memory(device)?.f_to_device_(device, Kind::Int64, true, false)? } else { ids })
 }
 
+fn sum_of(a: Option<Tensor>, b: Option<Tensor>) -> Option<Tensor> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a + b),
+        (one, other) => one.or(other),
+    }
+}
+
 impl Task for LanguageModelling {
     fn params(&self) -> &Params {
         self.model.params()
     }
 
     fn step(&mut self, step: Step) -> Result<Loss, Error> {
-        let mut total: Option<Tensor> = None;
+        let (mut total, mut penalty): (Option<Tensor>, Option<Tensor>) = (None, None);
         let mut count = 0;
         for (index, direction) in self.directions.iter_mut().enumerate() {
             let batch = direction.lanes.batch(step.batch(), 0, 1);
@@ -136,22 +145,21 @@ impl Task for LanguageModelling {
             let on_device = |ids| tokens(ids, batch.lanes, device);
             let (inputs, targets) = (on_device(&batch.inputs)?, on_device(&batch.targets)?);
             let noise = Noise { site: step.site().at(index as u64), rates: &self.model.config().dropout };
-            let (sum, after) = self.model.loss(
+            let loss = self.model.training_loss(
                 direction.reading,
                 (&inputs, &targets),
                 &direction.carry,
                 Some(&noise),
+                self.batching.penalties,
                 self.batching.compute,
             )?;
-            direction.carry = after.detach();
+            direction.carry = loss.carry.detach();
             count += batch.targets.len() as u64;
-            total = Some(match total {
-                Some(total) => total + sum,
-                None => sum,
-            });
+            total = sum_of(total, Some(loss.nll));
+            penalty = sum_of(penalty, loss.penalty);
         }
         let sum = total.unwrap_or_else(|| Tensor::zeros([], (Kind::Float, self.model.device())));
-        Ok(Loss { sum, count })
+        Ok(Loss { sum, count, penalty })
     }
 
     fn steps_per_epoch(&self, accumulate: u64) -> u64 {

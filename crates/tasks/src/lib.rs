@@ -18,17 +18,24 @@
 //! # Ok::<(), grulm_tasks::Error>(())
 //! ```
 
+mod buckets;
 pub mod bundle;
+pub mod classification;
 mod error;
+mod examples;
 mod generate;
+pub mod generation;
 mod language_modelling;
 mod score;
 mod task;
+mod text_batch;
 
 pub use bundle::{Bundle, BundleModel, Provenance};
 pub use error::Error;
+pub use examples::{Examples, ExamplesWriter, Framing, Text};
 pub use generate::Generation;
 pub use grulm_metrics as metrics;
 pub use language_modelling::{Batching, LanguageModelling, TokenSplit, score_split};
 pub use score::{TextScore, token_nlls};
-pub use task::{Loss, Scores, Step, Task};
+pub use task::{Loss, Scores, Step, Task, Unit};
+pub use text_batch::TextBatch;

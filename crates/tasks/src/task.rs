@@ -37,6 +37,35 @@ impl Step {
     }
 }
 
+/// What predictions are made for, in reports of speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Each token.
+    Tokens,
+    /// Each text.
+    Texts,
+}
+
+impl Unit {
+    /// The name in messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens",
+            Self::Texts => "texts",
+        }
+    }
+
+    /// The name of the speed in `timing.jsonl`.
+    #[must_use]
+    pub fn per_second(self) -> &'static str {
+        match self {
+            Self::Tokens => "tokens_per_second",
+            Self::Texts => "texts_per_second",
+        }
+    }
+}
+
 /// The loss of one pass.
 #[derive(Debug)]
 pub struct Loss {
@@ -44,6 +73,8 @@ pub struct Loss {
     pub sum: Tensor,
     /// Number of predictions.
     pub count: u64,
+    /// What training adds to the mean loss, and reports do not count: 0-dim f32, with its graph.
+    pub penalty: Option<Tensor>,
 }
 
 /// Figures of an evaluation.
@@ -73,6 +104,11 @@ pub trait Task {
     /// # Errors
     /// When libtorch refuses, out of memory included.
     fn step(&mut self, step: Step) -> Result<Loss, Error>;
+
+    /// What its predictions are made for.
+    fn unit(&self) -> Unit {
+        Unit::Tokens
+    }
 
     /// Updates an epoch, with `accumulate` micro-batches an update.
     fn steps_per_epoch(&self, accumulate: u64) -> u64;

@@ -4,6 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use grulm_config::Invalid;
 use grulm_kernels::{Kernels, Precision};
+use grulm_model::OutputPenalties;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
 
@@ -48,6 +49,10 @@ pub struct TrainConfig {
     pub weight_decay: f64,
     /// The coupled term lambda * sum of squares of the matrices, added to the mean loss.
     pub l2: f64,
+    /// Language modelling: times the mean square of the last layer's outputs, added to the mean loss (arXiv 1708.01009).
+    pub activation_l2: f64,
+    /// Language modelling: times the mean square of their change from one time step to the next, added likewise.
+    pub temporal_l2: f64,
     /// Largest norm of the gradient of the mean loss; 0 is no limit (arXiv 1211.5063).
     pub clip_norm: f64,
     /// Arithmetic of the forward and backward pass.
@@ -85,6 +90,8 @@ impl Default for TrainConfig {
             momentum: 0.9,
             weight_decay: 0.0,
             l2: 0.0,
+            activation_l2: 0.0,
+            temporal_l2: 0.0,
             clip_norm: 1.0,
             precision: PrecisionSetting::Auto,
             log_every: 50,
@@ -123,7 +130,10 @@ impl TrainConfig {
         number("epsilon", self.epsilon, self.epsilon > 0.0, "above 0")?;
         number("momentum", self.momentum, (0.0..1.0).contains(&self.momentum), "0 to below 1")?;
         number("weight_decay", self.weight_decay, self.weight_decay >= 0.0, "0 or more")?;
-        number("l2", self.l2, self.l2 >= 0.0, "0 or more")?;
+        let penalties = [("l2", self.l2), ("activation_l2", self.activation_l2), ("temporal_l2", self.temporal_l2)];
+        for (key, weight) in penalties {
+            number(key, weight, weight >= 0.0, "0 or more")?;
+        }
         number("clip_norm", self.clip_norm, self.clip_norm >= 0.0, "0 (no limit) or more")
     }
 
@@ -157,6 +167,12 @@ impl TrainConfig {
             }
         }
         Ok(())
+    }
+
+    /// The penalties of language modelling.
+    #[must_use]
+    pub fn output_penalties(&self) -> OutputPenalties {
+        OutputPenalties { activation: self.activation_l2, temporal: self.temporal_l2 }
     }
 
     /// Learning rates by step.
@@ -314,6 +330,8 @@ mod tests {
         check("momentum = 1.5", "momentum");
         check("weight_decay = -1", "weight_decay");
         check("l2 = -1", "l2");
+        check("activation_l2 = -1", "activation_l2");
+        check("temporal_l2 = nan", "temporal_l2");
         check("clip_norm = -1", "clip_norm");
         check("log_every = 0", "log_every");
         check("evaluate_every = 0", "evaluate_every");

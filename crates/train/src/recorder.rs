@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use grulm_tasks::Scores;
+use grulm_tasks::{Scores, Unit};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::{Serialize, Serializer};
 
@@ -46,6 +46,7 @@ pub(crate) struct Training {
     pub(crate) figures: Vec<(&'static str, f64)>,
     pub(crate) learning_rate: f64,
     pub(crate) grad_norm: f64,
+    pub(crate) unit: Unit,
 }
 
 impl Recorder {
@@ -91,7 +92,7 @@ impl Recorder {
 
     /// A line of metrics and one of timing.
     pub(crate) fn training(&mut self, state: &TrainState, training: &Training) -> Result<(), Error> {
-        let Training { loss, figures, learning_rate, grad_norm } = training;
+        let Training { loss, figures, learning_rate, grad_norm, unit } = training;
         let mut fields = vec![("step", Value::Count(state.step)), ("loss", Value::Number(*loss))];
         fields.extend(figures.iter().map(|(name, figure)| (*name, Value::Number(*figure))));
         fields.push(("learning_rate", Value::Number(*learning_rate)));
@@ -106,7 +107,7 @@ impl Recorder {
         let mut fields = vec![
             ("step", Value::Count(state.step)),
             ("elapsed_seconds", Value::Number(self.elapsed())),
-            ("tokens_per_second", Value::Number(speed)),
+            (unit.per_second(), Value::Number(speed)),
         ];
         if let Some((resident, peak)) = resident_mib() {
             fields.extend([("resident_mib", Value::Number(resident)), ("peak_mib", Value::Number(peak))]);
@@ -114,7 +115,7 @@ impl Recorder {
         self.timing.write(&Fields(fields))?;
 
         let described = describe(figures.iter().map(|(name, figure)| (*name, *figure)));
-        let message = format!("loss {loss:.4}{described}, {speed:.0} tokens/s");
+        let message = format!("loss {loss:.4}{described}, {speed:.0} {}/s", unit.name());
         match &self.bar {
             Some(bar) => bar.set_message(message),
             None => tracing::info!("step {}/{}: {message}, rate {learning_rate:.3e}", state.step, state.total_steps),

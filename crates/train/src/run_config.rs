@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use grulm_config::Invalid;
 use grulm_kernels::Kernels;
+use grulm_model::WeightFormat;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
 
@@ -21,6 +22,9 @@ pub struct RunConfig {
     pub threads: usize,
     /// The implementation on a CPU: "auto" (the fastest for the processor), "portable", "libtorch".
     pub kernels: KernelsSetting,
+    /// The format that the best model is saved in once more at the end, as the bundle `saved`: "fp16", "int8"; not with "fp32",
+    /// which checkpoints are.
+    pub save_as: WeightFormat,
     /// The least important messages that are shown: "error", "warn", "info", "debug", "trace".
     pub log: LogLevel,
 }
@@ -33,6 +37,7 @@ impl Default for RunConfig {
             device: DeviceSetting::Auto,
             threads: 0,
             kernels: KernelsSetting::Auto,
+            save_as: WeightFormat::Fp32,
             log: LogLevel::Info,
         }
     }

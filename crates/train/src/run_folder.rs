@@ -22,6 +22,9 @@ const TEST: &str = "test.json";
 /// The run folder, inside of this one, of the stage that adapts a language model before it is fine-tuned.
 pub const ADAPT: &str = "adapt";
 
+/// The bundle in this folder that holds the best model in a smaller format.
+pub(crate) const SAVED: &str = "saved";
+
 /// What to do about a run that the folder already holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -110,7 +113,7 @@ impl RunFolder {
 
 /// Overwriting removes a run; anything else in the folder means that it may be the wrong one.
 fn check_all_own(path: &Path) -> Result<(), Error> {
-    let own = [CONFIG, METRICS, TIMING, LOG, TEST, LOCK, BEST, LAST, FOLDER, ADAPT];
+    let own = [CONFIG, METRICS, TIMING, LOG, TEST, LOCK, BEST, LAST, FOLDER, ADAPT, SAVED];
     let foreign = |folder: &Path, is_own: &dyn Fn(&str) -> bool| -> Result<(), Error> {
         if !folder.is_dir() {
             return Ok(());
@@ -142,7 +145,7 @@ fn remove_run(path: &Path) -> Result<(), Error> {
             _ => {}
         }
     }
-    for name in [FOLDER, ADAPT] {
+    for name in [FOLDER, ADAPT, SAVED] {
         let folder = path.join(name);
         if folder.is_dir() {
             fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;

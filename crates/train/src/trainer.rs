@@ -107,8 +107,9 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
         if log {
             check_finite(&updater, folder, config)?;
             let loss = window.take()?;
-            let grad_norm = f64::try_from(&updated.grad_norm)?;
-            recorder.training(&state, &Training { loss, figures: task.figures(loss), learning_rate, grad_norm })?;
+            let (grad_norm, unit) = (f64::try_from(&updated.grad_norm)?, task.unit());
+            recorder
+                .training(&state, &Training { loss, figures: task.figures(loss), learning_rate, grad_norm, unit })?;
         }
         let mut scores = None;
         if evaluate {

@@ -67,7 +67,10 @@ impl Updater {
         self.layers.set_trainable(task.params(), step)?;
         for micro in 0..self.accumulate {
             let loss = task.step(Step { seed, stage, step, micro, accumulate: self.accumulate })?;
-            loss.sum.f_backward()?;
+            match &loss.penalty {
+                Some(penalty) => loss.sum.f_add(&penalty.f_mul_scalar(loss.count as f64)?)?.f_backward()?,
+                None => loss.sum.f_backward()?,
+            }
             let _ = loss_sum.f_add_(&loss.sum.detach())?;
             count += loss.count;
         }

@@ -11,6 +11,7 @@ use grulm_cli::{
     output::{self, Object},
     previous::{self, Previous},
     sections::Sections as _,
+    stage::Trained,
 };
 use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
 use grulm_tasks::{Bundle, bundle::weights_sha256};
@@ -24,7 +25,7 @@ use crate::{
     config::{self, PretrainConfig},
     estimate,
     score::score,
-    training::{self, Trained},
+    training,
 };
 
 /// Prepares, trains, scores the test split, and prints a table. What is up to date is not done again.

@@ -11,13 +11,13 @@ use grulm_cli::{
     output::{self, figure_rows},
     previous::{self, Previous},
     sections::Sections as _,
+    stage::Trained,
 };
 use grulm_tasks::Provenance;
 
 use crate::{
     config::{self, PretrainConfig},
-    estimate,
-    training::{self, Trained},
+    estimate, training,
 };
 
 /// Trains on a corpus that is prepared.

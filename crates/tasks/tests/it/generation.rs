@@ -1,6 +1,6 @@
 use grulm_corpus::{CleanConfig, Special, TokenizerKind};
 use grulm_kernels::Compute;
-use grulm_model::{Direction, LanguageModel, ModelConfig, Reading, Sampling};
+use grulm_model::{Direction, LanguageModel, ModelConfig, OutputPenalties, Reading, Sampling};
 use grulm_tasks::{Batching, Bundle, Generation, LanguageModelling, Provenance, Step, Task, TokenSplit};
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
@@ -111,7 +111,13 @@ fn a_repeated_sentence_is_learnt() {
     let split = TokenSplit { stream: stream(&tokens), bytes: 1000 };
     let config = ModelConfig { embedding: 16, hidden: 16, layers: 1, ..ModelConfig::default() };
     let model = LanguageModel::new(&config, tokenizer.vocab_size() as i64, 5, Cpu).unwrap();
-    let batching = Batching { batch_size: 4, sequence_length: 8, seed: 1, compute: Compute::fp32() };
+    let batching = Batching {
+        batch_size: 4,
+        sequence_length: 8,
+        seed: 1,
+        penalties: OutputPenalties::default(),
+        compute: Compute::fp32(),
+    };
     let cleaner = cleaner(&CleanConfig::default());
     let mut task = LanguageModelling::new(model, tokenizer, cleaner, &split, None, batching).unwrap();
     assert_eq!(task.evaluate().unwrap(), None);

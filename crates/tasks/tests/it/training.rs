@@ -1,6 +1,6 @@
 use grulm_corpus::{CleanConfig, TokenizerKind};
 use grulm_kernels::Compute;
-use grulm_model::Direction;
+use grulm_model::{Direction, OutputPenalties};
 use grulm_tasks::{Batching, LanguageModelling, Step, Task, TokenSplit};
 use tch::{
     Device::Cpu,
@@ -14,7 +14,13 @@ fn task(direction: Direction) -> LanguageModelling {
     let tokenizer = tokenizer(TokenizerKind::Char, SENTENCE);
     let tokens = tokens(100, tokenizer.vocab_size() as u32);
     let split = TokenSplit { stream: stream(&tokens), bytes: 300 };
-    let batching = Batching { batch_size: 3, sequence_length: 7, seed: 11, compute: Compute::fp32() };
+    let batching = Batching {
+        batch_size: 3,
+        sequence_length: 7,
+        seed: 11,
+        penalties: OutputPenalties::default(),
+        compute: Compute::fp32(),
+    };
     let model = model(direction, tokenizer.vocab_size());
     let cleaner = cleaner(&CleanConfig::default());
     LanguageModelling::new(model, tokenizer, cleaner, &split, Some(split.clone()), batching).unwrap()

@@ -48,7 +48,7 @@ impl Task for Quadratic {
         if self.infinite_at == Some(step.step) {
             mean *= f64::INFINITY;
         }
-        Ok(Loss { sum: mean * 2.0, count: 2 })
+        Ok(Loss { sum: mean * 2.0, count: 2, penalty: None })
     }
 
     fn steps_per_epoch(&self, _: u64) -> u64 {

@@ -1,0 +1,209 @@
+//! Classification: a label for each text.
+
+mod classifier;
+mod config;
+mod data;
+mod predict;
+mod score;
+mod summary_cache;
+
+use std::path::Path;
+
+use grulm_corpus::{Cleaner, Tokenizer};
+use grulm_kernels::Compute;
+use grulm_model::{Noise, Params, Site, WeightFormat};
+use tch::{Device, Kind, Reduction, Tensor};
+
+pub use classifier::{Calibration, Classifier, ClassifierSettings};
+pub use config::{ClassWeights, ClassificationConfig, Criterion};
+pub use data::{LabelledTexts, TrainingData, number_of, read_labelled, read_text, read_training_data, text};
+pub use predict::{Prediction, predict};
+pub use score::{ClassificationScore, score};
+
+use self::summary_cache::SummaryCache;
+use crate::{
+    Error, Loss, Scores, Step, Task, TextBatch, Unit,
+    buckets::Buckets,
+    bundle::{self, Provenance},
+    examples::Examples,
+};
+
+/// How a classifier is trained and chosen.
+#[derive(Debug, Clone, Copy)]
+pub struct ClassificationOptions {
+    /// Texts a batch.
+    pub batch_size: usize,
+    /// The run's seed.
+    pub seed: u64,
+    /// The stage of the run.
+    pub stage: u64,
+    /// How training passes and validation are computed.
+    pub compute: Compute,
+    /// What the examples of a label count in the loss.
+    pub class_weights: ClassWeights,
+    /// Whether a threshold is chosen, where there are two labels.
+    pub tune_threshold: bool,
+    /// The figure that chooses the best checkpoint.
+    pub criterion: Criterion,
+}
+
+/// A classifier in training: the inference half and its data.
+#[derive(Debug)]
+pub struct Classification {
+    classifier: Classifier,
+    tokenizer: Tokenizer,
+    cleaner: Cleaner,
+    options: ClassificationOptions,
+    train: LabelledTexts,
+    valid: Option<LabelledTexts>,
+    buckets: Buckets,
+    /// What an example of each label counts, `[C]`; their mean over the training texts is 1.
+    weights: Tensor,
+    /// The summaries of the training and validation texts, while the encoder is frozen.
+    cache: Option<Caches>,
+}
+
+#[derive(Debug)]
+struct Caches {
+    train: SummaryCache,
+    valid: Option<SummaryCache>,
+}
+
+impl Classification {
+    /// Puts `classifier`, whose labels are those of `data`, before its data.
+    ///
+    /// # Errors
+    /// When there is no text to learn from.
+    pub fn new(
+        classifier: Classifier,
+        tokenizer: Tokenizer,
+        cleaner: Cleaner,
+        data: TrainingData,
+        options: ClassificationOptions,
+    ) -> Result<Self, Error> {
+        let TrainingData { labels, train, valid } = data;
+        let mut counts = vec![0; labels.len()];
+        for &label in &train.labels {
+            counts[label as usize] += 1;
+        }
+        let weights = class_weights(options.class_weights, &counts, classifier.params().device());
+        let site = Site::new(options.seed).at(options.stage).named("batches");
+        let buckets = Buckets::new(train.examples.lengths(), options.batch_size, site);
+        Ok(Self { classifier, tokenizer, cleaner, options, train, valid, buckets, weights, cache: None })
+    }
+
+    /// The inference half.
+    #[must_use]
+    pub fn classifier(&self) -> &Classifier {
+        &self.classifier
+    }
+
+    /// Reads all texts once, where nothing about the encoder will change them, and else forgets what was read.
+    fn renew_cache(&mut self) -> Result<(), Error> {
+        if !self.classifier.encoder_is_frozen() {
+            self.cache = None;
+        } else if self.cache.is_none() {
+            let Self { classifier, options, .. } = self;
+            let read = |texts: &Examples| SummaryCache::new(classifier, texts, options.batch_size, options.compute);
+            let train = read(&self.train.examples)?;
+            let valid = self.valid.as_ref().map(|valid| read(&valid.examples)).transpose()?;
+            self.cache = Some(Caches { train, valid });
+        }
+        Ok(())
+    }
+
+    /// The summaries of training texts, `[B, F]`.
+    fn summaries(&mut self, texts: &[usize], site: Site) -> Result<Tensor, Error> {
+        self.renew_cache()?;
+        if let Some(cache) = &mut self.cache {
+            return cache.train.read(texts, self.weights.device());
+        }
+        let batch = TextBatch::new(texts.iter().map(|&text| self.train.examples.tokens(text)).collect());
+        let noise = Noise { site, rates: &self.classifier.config().dropout };
+        self.classifier.summaries(&batch, Some(&noise), self.options.compute)
+    }
+
+    /// The logits of all validation texts.
+    fn valid_logits(&mut self) -> Result<Option<Vec<Vec<f32>>>, Error> {
+        let Self { classifier, options, valid: Some(valid), cache, .. } = self else { return Ok(None) };
+        let cache = cache.as_mut().filter(|_| classifier.encoder_is_frozen()).and_then(|cache| cache.valid.as_mut());
+        score::logits(classifier, &valid.examples, options.batch_size, options.compute, cache).map(Some)
+    }
+}
+
+/// What an example of each label counts in the loss, `[C]`.
+fn class_weights(setting: ClassWeights, counts: &[u64], device: Device) -> Tensor {
+    let total: u64 = counts.iter().sum();
+    let weight = |&count: &u64| match setting {
+        ClassWeights::None => 1.0,
+        ClassWeights::Balanced => total as f32 / (counts.len() as u64 * count.max(1)) as f32,
+    };
+    Tensor::from_slice(&counts.iter().map(weight).collect::<Vec<_>>()).to_device(device)
+}
+
+impl Task for Classification {
+    fn params(&self) -> &Params {
+        self.classifier.params()
+    }
+
+    fn step(&mut self, step: Step) -> Result<Loss, Error> {
+        let texts = self.buckets.batch(step.batch());
+        let site = step.site();
+        let summaries = self.summaries(&texts, site)?;
+        let logits = self.classifier.logits(&summaries, Some(site))?;
+        let targets: Vec<_> = texts.iter().map(|&text| i64::from(self.train.labels[text])).collect();
+        let targets = Tensor::from_slice(&targets).f_to_device(logits.device())?;
+        let sum = logits.f_cross_entropy_loss(&targets, Some(&self.weights), Reduction::Sum, -100, 0.0)?;
+        Ok(Loss { sum: sum.f_to_kind(Kind::Float)?, count: texts.len() as u64, penalty: None })
+    }
+
+    fn unit(&self) -> Unit {
+        Unit::Texts
+    }
+
+    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
+        (self.buckets.per_epoch() / accumulate.max(1)).max(1)
+    }
+
+    fn figures(&self, _: f64) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    fn evaluate(&mut self) -> Result<Option<Scores>, Error> {
+        let Some(logits) = self.valid_logits()? else { return Ok(None) };
+        let Some(valid) = &self.valid else { return Ok(None) };
+        let calibration = score::calibrate(&logits, &valid.labels, self.options.tune_threshold, self.options.criterion);
+        self.classifier.calibrate(calibration);
+        let score = ClassificationScore::new(&logits, &valid.labels, &calibration);
+        Ok(Some(Scores { criterion: score.criterion(self.options.criterion), figures: score.figures() }))
+    }
+
+    fn state(&self) -> Vec<(String, Tensor)> {
+        // Bit for bit: a checkpoint is saved with what the last evaluation chose.
+        let Calibration { temperature, threshold } = self.classifier.settings().calibration;
+        let bits = [temperature, threshold.unwrap_or(f64::NAN)].map(|number| number.to_bits() as i64);
+        vec![(CALIBRATION.to_owned(), Tensor::from_slice(&bits))]
+    }
+
+    fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error> {
+        let found = match state {
+            [(name, tensor)] if name == CALIBRATION && tensor.kind() == Kind::Int64 => {
+                <[i64; 2]>::try_from(Vec::try_from(tensor)?).ok()
+            }
+            _ => None,
+        };
+        let Some(bits) = found else {
+            let names: Vec<_> = state.iter().map(|(name, _)| name).collect();
+            return Err(Error::State(format!("a state of {names:?}; expected `{CALIBRATION}`, two int64 numbers")));
+        };
+        let [temperature, threshold] = bits.map(|bits| f64::from_bits(bits as u64));
+        self.classifier.calibrate(Calibration { temperature, threshold: (!threshold.is_nan()).then_some(threshold) });
+        Ok(())
+    }
+
+    fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {
+        bundle::save(folder, &self.classifier, &self.tokenizer, &self.cleaner, provenance, WeightFormat::Fp32)
+    }
+}
+
+const CALIBRATION: &str = "calibration";

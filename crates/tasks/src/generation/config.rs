@@ -1,0 +1,84 @@
+//! The keys of `[task]` where `kind = "generation"`.
+
+use grulm_config::Invalid;
+use grulm_corpus::Unit;
+use serde::{Deserialize, Serialize};
+
+/// `[task]`: which texts, or pairs of prompt and completion, are learned from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GenerationConfig {
+    /// What the files hold.
+    pub format: GenerationFormat,
+    /// Files to learn from: files, folders and globs. Text: .txt .jsonl .csv .tsv .parquet; completions: .jsonl .csv .tsv.
+    pub train: Vec<String>,
+    /// Files that choose the best checkpoint. Where there is none, `valid_fraction` of `train`.
+    pub valid: Vec<String>,
+    /// Files that are scored at the end.
+    pub test: Vec<String>,
+    /// Share of the training documents that goes to validation, by a hash, in `0..1`.
+    pub valid_fraction: f64,
+    /// Text: what one document is in a plain text file.
+    pub unit: Unit,
+    /// Text: the field or column that holds it.
+    pub text_field: String,
+    /// Completions: the field of the prompt.
+    pub prompt_field: String,
+    /// Completions: the field of what follows.
+    pub completion_field: String,
+    /// Encoding of files without a byte order mark: a WHATWG label or "auto".
+    pub encoding: String,
+}
+
+impl Default for GenerationConfig {
+    fn default() -> Self {
+        Self {
+            format: GenerationFormat::Text,
+            train: Vec::new(),
+            valid: Vec::new(),
+            test: Vec::new(),
+            valid_fraction: 0.0,
+            unit: Unit::Line,
+            text_field: "text".into(),
+            prompt_field: "prompt".into(),
+            completion_field: "completion".into(),
+            encoding: "utf-8".into(),
+        }
+    }
+}
+
+/// What is learned from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GenerationFormat {
+    /// Text, as in pretraining: every token is predicted.
+    Text,
+    /// Prompts with completions: only the completions are predicted.
+    Completion,
+}
+
+impl GenerationConfig {
+    /// Checks every setting.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn validate(&self) -> Result<(), Invalid> {
+        Invalid::check("task.train", &self.train, !self.train.is_empty(), "files, folders or globs")?;
+        Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
+        let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
+        Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
+        let names =
+            [("text", &self.text_field), ("prompt", &self.prompt_field), ("completion", &self.completion_field)];
+        for (key, name) in names {
+            Invalid::check(format!("task.{key}_field"), name, !name.is_empty(), "the name of a field or column")?;
+        }
+        grulm_corpus::Encoding::parse("task.encoding", &self.encoding)?;
+        Ok(())
+    }
+
+    /// Whether there is validation data.
+    #[must_use]
+    pub fn is_validated(&self) -> bool {
+        !self.valid.is_empty() || self.valid_fraction > 0.0
+    }
+}

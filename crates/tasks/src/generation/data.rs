@@ -1,0 +1,98 @@
+//! Files of text, and of prompts with completions, as tokens.
+
+use grulm_corpus::{
+    Cleaner, Encoding, ReadOptions, Special, Tokenizer, documents, inputs,
+    labelled::{self, Labels},
+};
+use grulm_model::Site;
+
+use super::config::{GenerationConfig, GenerationFormat};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text};
+
+/// What is learned from, and what chooses the best checkpoint.
+#[derive(Debug)]
+pub struct GenerationData {
+    /// Documents one after the other, or a prompt with its completion each.
+    pub train: Examples,
+    /// Of the same kind.
+    pub valid: Option<Examples>,
+}
+
+/// Reads the training and validation files of `config`.
+///
+/// # Errors
+/// When a file cannot be found or read, or has a row that does not fit.
+pub fn read_generation_data(
+    config: &GenerationConfig,
+    cleaner: &Cleaner,
+    tokenizer: &Tokenizer,
+) -> Result<GenerationData, Error> {
+    let writer = || ExamplesWriter::new(cleaner, tokenizer, framing(config.format));
+    let (mut train, mut valid) = (writer()?, writer()?);
+    for_each_text(config, "task.train", &config.train, |text| {
+        let held_out = config.valid_fraction > 0.0 && Site::new(0).named(&text.text).uniform(0) < config.valid_fraction;
+        if held_out { &mut valid } else { &mut train }.push(text)
+    })?;
+    if !config.valid.is_empty() {
+        for_each_text(config, "task.valid", &config.valid, |text| valid.push(text))?;
+    }
+    let valid = valid.finish()?;
+    Ok(GenerationData { train: train.finish()?, valid: (!valid.is_empty()).then_some(valid) })
+}
+
+/// Reads files of the kind that `config` says. `key` is what errors call the patterns.
+///
+/// # Errors
+/// When a file cannot be found or read, or has a row that does not fit.
+pub fn read_generation_files(
+    config: &GenerationConfig,
+    key: &str,
+    patterns: &[String],
+    cleaner: &Cleaner,
+    tokenizer: &Tokenizer,
+) -> Result<Examples, Error> {
+    let mut writer = ExamplesWriter::new(cleaner, tokenizer, framing(config.format))?;
+    for_each_text(config, key, patterns, |text| writer.push(text))?;
+    writer.finish()
+}
+
+fn framing(format: GenerationFormat) -> Framing {
+    match format {
+        GenerationFormat::Text => Framing::After,
+        GenerationFormat::Completion => Framing::Around,
+    }
+}
+
+fn for_each_text(
+    config: &GenerationConfig,
+    key: &str,
+    patterns: &[String],
+    mut each: impl FnMut(Text) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let encoding = Encoding::parse("task.encoding", &config.encoding)?;
+    for input in inputs(key, patterns)? {
+        match config.format {
+            GenerationFormat::Text => {
+                let options = ReadOptions { unit: config.unit, text_field: config.text_field.clone(), encoding };
+                for document in documents(&input, &options)? {
+                    each(Text { text: document?.text, pair: None })?;
+                }
+            }
+            GenerationFormat::Completion => {
+                let pair = Some(config.completion_field.clone());
+                let fields = labelled::Fields { text: config.prompt_field.clone(), pair, label: None };
+                for row in labelled::open(&input.path, &fields, Labels::Optional, encoding)? {
+                    let row = row?;
+                    each(Text { text: row.text, pair: row.pair })?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the completion begins in the tokens of a prompt with its completion: after the `<sep>`, which only the program writes.
+pub(super) fn completion_start(tokens: &[i64], tokenizer: &Tokenizer) -> usize {
+    let separator = i64::from(tokenizer.special(Special::Sep));
+    tokens.iter().position(|&token| token == separator).map_or(tokens.len(), |place| place + 1)
+}

@@ -1,0 +1,114 @@
+//! Texts side by side.
+
+use grulm_kernels::{Compute, autocast};
+use grulm_model::{Encoder, Error, Noise, Pool, Reading};
+use tch::{Device, Kind, Tensor, no_grad};
+
+/// Texts of a batch, the longest first.
+#[derive(Debug)]
+pub struct TextBatch {
+    texts: Vec<Vec<i64>>,
+}
+
+impl TextBatch {
+    /// Puts texts, none of them empty, side by side. They come back in the order in which they are given, which must be that
+    /// of falling length.
+    #[must_use]
+    pub fn new(texts: Vec<Vec<i64>>) -> Self {
+        debug_assert!(texts.windows(2).all(|pair| pair[0].len() >= pair[1].len()));
+        Self { texts }
+    }
+
+    /// The number of texts, B.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+
+    /// Length of the longest text, T.
+    pub(crate) fn longest(&self) -> i64 {
+        self.texts.first().map_or(0, Vec::len) as i64
+    }
+
+    /// Tokens of each text, int64 `[B]`.
+    fn lengths(&self, device: Device) -> Tensor {
+        let lengths: Vec<_> = self.texts.iter().map(|text| text.len() as i64).collect();
+        Tensor::from_slice(&lengths).to_device(device)
+    }
+
+    /// The tokens from `start` to `end` of those texts that are longer than `start`, `[end - start, active]`, in reading order.
+    /// Those that end earlier are filled up.
+    pub(crate) fn window(&self, reading: Reading, start: i64, end: i64, device: Device) -> Result<Tensor, Error> {
+        let active = self.texts.iter().take_while(|text| text.len() as i64 > start).count();
+        let mut window = vec![0i64; active * (end - start) as usize];
+        for (column, text) in self.texts[..active].iter().enumerate() {
+            let last = text.len().min(end as usize);
+            for (row, at) in (start as usize..last).enumerate() {
+                let place = match reading {
+                    Reading::Forward => at,
+                    Reading::Backward => text.len() - 1 - at,
+                };
+                window[row * active + column] = text[place];
+            }
+        }
+        Ok(Tensor::from_slice(&window).f_view([end - start, active as i64])?.f_to_device(device)?)
+    }
+
+    /// What the window from `start` to `end` of the first `active` texts, forward, is to predict, of the tokens from `from[b]` on
+    /// of each text: the places in `[T * A]` after which they come, and the tokens.
+    pub(crate) fn targets(&self, start: i64, end: i64, active: i64, from: &[usize]) -> (Vec<i64>, Vec<i64>) {
+        let (start, end, active) = (start as usize, end as usize, active as usize);
+        let texts = self.texts[..active].iter().zip(from).enumerate();
+        texts
+            .flat_map(|(column, (text, &from))| {
+                let places = from.max(start + 1)..text.len().min(end + 1);
+                places.map(move |at| (((at - 1 - start) * active + column) as i64, text[at]))
+            })
+            .unzip()
+    }
+
+    /// Summaries of the texts as `encoder` reads them in each direction of `readings`, `[B, 3H]` each, side by side. A text of
+    /// any length is read to its end, in windows of `window` tokens with the state carried; gradients flow through the last
+    /// one of the longest text, as in ULMFiT's BPTT for text classification (arXiv 1801.06146).
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary, or memory runs out.
+    pub fn summaries(
+        &self,
+        encoder: &Encoder,
+        readings: &[Reading],
+        noise: Option<&Noise<'_>>,
+        window: i64,
+        compute: Compute,
+        device: Device,
+    ) -> Result<Tensor, Error> {
+        let time = self.longest();
+        let learned = (time - window).max(0);
+        let mut summaries = Vec::with_capacity(readings.len());
+        for (index, &reading) in readings.iter().enumerate() {
+            let noise = noise.map(|noise| Noise { site: noise.site.at(index as u64), ..*noise });
+            let mut pool = Pool::new(self.lengths(device));
+            let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;
+            let mut start = 0;
+            while start < time {
+                let end = if start < learned { learned.min(start + window) } else { time };
+                let tokens = self.window(reading, start, end, device)?;
+                let before = carry.first(tokens.size2()?.1)?;
+                let read = || encoder.forward(reading, &tokens, &before, noise.as_ref(), compute);
+                let pass = || autocast(compute.precision, device, read);
+                let (y, after) = if start < learned { no_grad(pass) } else { pass() }??;
+                pool.add(&y)?;
+                carry = after;
+                start = end;
+            }
+            summaries.push(pool.finish()?);
+        }
+        Ok(Tensor::f_cat(&summaries, 1)?.f_to_kind(Kind::Float)?)
+    }
+}

@@ -1,0 +1,88 @@
+//! Classifiers: reading texts of any length, in any company.
+
+use grulm_corpus::labelled::Fields;
+use grulm_kernels::Compute;
+use grulm_model::{Direction, DropoutConfig, ModelConfig};
+use grulm_tasks::{
+    Bundle, Provenance, Text, TextBatch, bundle,
+    classification::{Calibration, Classifier, ClassifierSettings, predict},
+};
+use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
+
+use crate::sample;
+
+fn classifier(direction: Direction, window: i64) -> Classifier {
+    let dropout = DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output: 0.0 };
+    let config = ModelConfig { embedding: 6, hidden: 9, layers: 2, direction, dropout, ..ModelConfig::default() };
+    let labels = vec!["bad".to_owned(), "good".to_owned()];
+    let calibration = Calibration::default();
+    let settings =
+        ClassifierSettings { labels, hidden: 5, dropout: 0.0, window, fields: Fields::default(), calibration };
+    Classifier::new(&config, 20, settings, 3, Cpu).unwrap()
+}
+
+/// Texts of these lengths, the longest first.
+fn texts(lengths: &[usize]) -> Vec<Vec<i64>> {
+    lengths.iter().map(|&length| (0..length).map(|at| ((at * 7 + length) % 20) as i64).collect()).collect()
+}
+
+fn summaries(classifier: &Classifier, texts: Vec<Vec<i64>>) -> Tensor {
+    no_grad(|| classifier.summaries(&TextBatch::new(texts), None, Compute::fp32())).unwrap()
+}
+
+#[test]
+fn neither_windows_nor_company_change_a_summary() {
+    let lengths = [40, 23, 22, 7, 1];
+    for direction in [Direction::Forward, Direction::Backward, Direction::Both] {
+        let expected: Vec<Tensor> =
+            texts(&lengths).into_iter().map(|text| summaries(&classifier(direction, 1000), vec![text])).collect();
+        let expected = Tensor::cat(&expected, 0);
+        for window in [1, 7, 22, 40, 1000] {
+            let found = summaries(&classifier(direction, window), texts(&lengths));
+            let error = (&found - &expected).abs().max().double_value(&[]);
+            assert!(error < 1e-5, "{direction:?}, windows of {window}: {error}");
+        }
+    }
+}
+
+#[test]
+fn gradients_flow_through_the_last_window_alone() {
+    let classifier = classifier(Direction::Forward, 4);
+    // Every token of this text is another one.
+    let text: Vec<i64> = (0..12).collect();
+    let summary = classifier.summaries(&TextBatch::new(vec![text]), None, Compute::fp32()).unwrap();
+    summary.sum(Float).backward();
+    let embedding = &classifier.params().iter().next().unwrap().tensor;
+    let touched: Vec<f32> =
+        Vec::try_from(embedding.grad().abs().sum_dim_intlist([1i64].as_slice(), false, Float)).unwrap();
+    for (token, touched) in touched.iter().enumerate() {
+        assert_eq!(*touched > 0.0, (8..12).contains(&token), "token {token}: {touched}");
+    }
+}
+
+#[test]
+fn predictions_come_in_order_whatever_the_batches() {
+    let sample = sample::bundle(Direction::Forward, grulm_corpus::TokenizerKind::Char);
+    let vocab_size = sample.tokenizer.vocab_size() as i64;
+    let template = classifier(Direction::Forward, 8);
+    let model = Classifier::new(template.config(), vocab_size, template.settings().clone(), 5, Cpu).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let Bundle { tokenizer, cleaner, .. } = &sample;
+    let format = grulm_model::WeightFormat::Fp32;
+    bundle::save(folder.path(), &model, tokenizer, cleaner, &Provenance::default(), format).unwrap();
+    assert_eq!(bundle::kind(folder.path()).unwrap(), "classification");
+    let opened: Bundle<Classifier> = Bundle::open(folder.path(), Cpu).unwrap();
+    assert_eq!(opened.model.settings(), model.settings());
+    let text = |text: &str| Text { text: text.to_owned(), pair: None };
+    let texts: Vec<_> = ["a", "", "abc abc abc abc abc", "bca", "c"].map(text).to_vec();
+    let alone = predict(&opened, &texts, 1, Compute::fp32()).unwrap();
+    let together = predict(&opened, &texts, 4, Compute::fp32()).unwrap();
+    for (a, b) in alone.iter().zip(&together) {
+        let difference = (a.probabilities[0] - b.probabilities[0]).abs();
+        assert!(a.label == b.label && difference < 1e-5, "{alone:?} {together:?}");
+    }
+    // A language model is no classifier, and says so.
+    bundle::save(folder.path(), &sample.model, tokenizer, cleaner, &Provenance::default(), format).unwrap();
+    let message = Bundle::<Classifier>::open(folder.path(), Cpu).unwrap_err().to_string();
+    assert!(message.contains("kind \"language_model\"; expected \"classification\""), "{message}");
+}

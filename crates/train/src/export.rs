@@ -1,0 +1,41 @@
+//! A finished model in a smaller format.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use grulm_model::{WEIGHTS_FILE, WeightFormat};
+use grulm_tasks::{
+    Scores, Task,
+    bundle::{Rounded, convert, note_rounding},
+};
+
+use crate::{Error, checkpoint::PART, run_folder::SAVED};
+
+/// Saves the checkpoint `best` of the run in `run_dir` once more, in `format`, as the bundle `saved`, and scores that: what
+/// rounding cost stands in its provenance. `task` has the rounded weights afterwards.
+///
+/// # Errors
+/// When a file cannot be read or written, or the task fails.
+pub fn export(
+    task: &mut dyn Task,
+    best: &Path,
+    run_dir: &Path,
+    format: WeightFormat,
+) -> Result<(PathBuf, Option<Scores>), Error> {
+    let (target, part) = (run_dir.join(SAVED), run_dir.join(format!("{SAVED}{PART}")));
+    for folder in [&part, &target] {
+        if folder.exists() {
+            fs::remove_dir_all(folder).map_err(Error::io(folder))?;
+        }
+    }
+    fs::create_dir_all(&part).map_err(Error::io(&part))?;
+    convert(best, &part, format)?;
+    task.params().load(&part.join(WEIGHTS_FILE))?;
+    let scores = task.evaluate()?;
+    let figures = scores.iter().flat_map(|scores| scores.figures.iter().cloned()).collect();
+    note_rounding(&part, Rounded { format, scores: figures })?;
+    fs::rename(&part, &target).map_err(Error::io(&target))?;
+    Ok((target, scores))
+}
