@@ -1,0 +1,148 @@
+//! From a config to a classifier in training.
+
+use std::path::Path;
+
+use grulm_cli::{
+    output::{self, count},
+    sections::Sections as _,
+};
+use grulm_corpus::Special;
+use grulm_kernels::Compute;
+use grulm_tasks::{
+    Bundle, Provenance,
+    classification::{
+        Calibration, Classification, ClassificationConfig, ClassificationOptions, Classifier, ClassifierSettings,
+        LabelledTexts, TrainingData, read_labelled, read_training_data, score,
+    },
+};
+use sha2::{Digest, Sha256};
+use tch::Device;
+
+use crate::{
+    config::FinetuneConfig,
+    pretrained::Pretrained,
+    ready::{Ready, TASK_STAGE},
+};
+
+/// Reads the data and puts a head on the pretrained encoder.
+///
+/// # Errors
+/// When the data cannot be read, or the weights do not fit.
+pub(crate) fn assemble(
+    config: &FinetuneConfig,
+    task: &ClassificationConfig,
+    pretrained: Pretrained,
+    device: Device,
+) -> anyhow::Result<Ready> {
+    let Pretrained { tokenizer, cleaner, .. } = &pretrained;
+    let data = read_training_data(task, cleaner, tokenizer)?;
+    if data.valid.is_none() {
+        tracing::warn!(
+            "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
+        );
+    }
+    warn_of_unknown(&data.train, &pretrained);
+    let settings = ClassifierSettings {
+        labels: data.labels.clone(),
+        hidden: task.hidden,
+        dropout: task.dropout,
+        window: i64::try_from(config.train.sequence_length).unwrap_or(i64::MAX),
+        fields: task.fields(),
+        calibration: Calibration::default(),
+    };
+    let sizes = config.finetune.sizes(pretrained.model.config());
+    let vocab_size = pretrained.model.vocab_size();
+    let classifier = Classifier::new(&sizes, vocab_size, settings, config.run.seed, device)?;
+    let parent = if config.finetune.from_scratch {
+        None
+    } else {
+        classifier.load_encoder(&pretrained.folder)?;
+        Some(pretrained.sha256.clone())
+    };
+    let corpus = Some(fingerprint(&data));
+    let provenance =
+        Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
+    let compute = config.compute(device);
+    let options = ClassificationOptions {
+        batch_size: config.train.batch_size,
+        seed: config.run.seed,
+        stage: TASK_STAGE,
+        compute,
+        class_weights: task.class_weights,
+        tune_threshold: task.tune_threshold,
+        criterion: task.criterion,
+    };
+    let facts = facts(&data);
+    let Pretrained { tokenizer, cleaner, .. } = pretrained;
+    let task = Classification::new(classifier, tokenizer, cleaner, data, options)?;
+    Ready::new(config, Box::new(task), provenance, facts, compute, device)
+}
+
+/// The figures of the best checkpoint on the test files.
+///
+/// # Errors
+/// When the files cannot be read, or libtorch refuses.
+pub(crate) fn score_test(
+    config: &FinetuneConfig,
+    task: &ClassificationConfig,
+    best: &Path,
+    device: Device,
+) -> anyhow::Result<Vec<(String, f64)>> {
+    let Bundle { model, tokenizer, cleaner, .. } = Bundle::<Classifier>::open(best, device)?;
+    let ClassifierSettings { fields, labels, .. } = model.settings();
+    let encoding = task.encoding()?;
+    let texts = read_labelled("task.test", &task.test, fields, encoding, labels, &cleaner, &tokenizer)?;
+    Ok(score(&model, &texts, config.train.batch_size, Compute::fp32())?.figures())
+}
+
+/// A SHA-256 of texts and labels: what a resumed run must find again.
+fn fingerprint(data: &TrainingData) -> String {
+    let mut hasher = Sha256::new();
+    for texts in [Some(&data.train), data.valid.as_ref()].into_iter().flatten() {
+        hasher.update(texts.examples.sha256());
+        for label in &texts.labels {
+            hasher.update(label.to_le_bytes());
+        }
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Says how much of the text the pretrained tokenizer does not know: it may be the wrong one.
+fn warn_of_unknown(texts: &LabelledTexts, pretrained: &Pretrained) {
+    let unknown = i64::from(pretrained.tokenizer.special(Special::Unk));
+    let examples = &texts.examples;
+    let found: usize =
+        (0..examples.len()).map(|text| examples.tokens(text).iter().filter(|&&token| token == unknown).count()).sum();
+    let share = 100.0 * found as f64 / examples.stream().len().max(1) as f64;
+    if share > MUCH_UNKNOWN {
+        tracing::warn!(
+            "{share:.1} % of the training tokens are <unk> to the tokenizer of {}: is it for other text?",
+            pretrained.folder.display()
+        );
+    }
+}
+
+/// Percent of unknown tokens that is worth a word.
+const MUCH_UNKNOWN: f64 = 2.0;
+
+fn facts(data: &TrainingData) -> Vec<(String, String)> {
+    let texts = |texts: &LabelledTexts| {
+        let mut lengths = texts.examples.lengths();
+        lengths.sort_unstable();
+        let at = |share: f64| lengths.get((lengths.len() as f64 * share) as usize).copied().unwrap_or(0);
+        format!(
+            "{}, of {} tokens each in the middle, {} at 95 %",
+            count(lengths.len() as u64, "text"),
+            at(0.5),
+            at(0.95)
+        )
+    };
+    let labels = data.labels.iter().enumerate().map(|(place, label)| {
+        let of_it = data.train.labels.iter().filter(|&&own| own as usize == place).count();
+        format!("{label} {}", output::grouped(of_it as u64))
+    });
+    let mut rows =
+        vec![("training".to_owned(), texts(&data.train)), ("labels".to_owned(), labels.collect::<Vec<_>>().join(", "))];
+    rows.extend(data.valid.as_ref().map(|valid| ("validation".to_owned(), texts(valid))));
+    rows
+}

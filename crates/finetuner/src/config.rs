@@ -1,0 +1,233 @@
+//! The config file.
+
+use std::path::PathBuf;
+
+use grulm_cli::sections::Sections;
+use grulm_config::{Invalid, Validate};
+use grulm_model::{DropoutConfig, ModelConfig};
+use grulm_tasks::{
+    classification::ClassificationConfig,
+    generation::{GenerationConfig, GenerationFormat},
+};
+use grulm_train::{LayerSettings, RunConfig, TrainConfig, Unfreeze};
+use serde::{Deserialize, Serialize};
+
+/// A config file, section by section. Keys that are not in the file have defaults.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct FinetuneConfig {
+    /// Where the run lies and what computes.
+    pub(crate) run: RunConfig,
+    /// What is fine-tuned, and how carefully.
+    pub(crate) finetune: FinetuneSection,
+    /// What is learned, and from which files.
+    pub(crate) task: TaskConfig,
+    /// How it is trained.
+    pub(crate) train: TrainConfig,
+}
+
+/// `[finetune]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct FinetuneSection {
+    /// The pretrained language model: a bundle, or a run folder, which means its best checkpoint. Tokenizer and cleaning are
+    /// its own.
+    pub(crate) pretrained: PathBuf,
+    /// Starts from random weights of the same sizes instead, to compare.
+    pub(crate) from_scratch: bool,
+    /// Layers that stay as they are, counted from the input: 1 is the embedding, 2 the first GRU layer as well, and so on.
+    pub(crate) freeze_layers: usize,
+    /// "none": all other layers learn from the start; "gradual": the head first, then one more layer each epoch.
+    pub(crate) unfreeze: Unfreeze,
+    /// The learning rate of each layer is that of the layer above times this, in `0..=1`.
+    pub(crate) layer_decay: f64,
+    /// Pulls the weights back to the pretrained ones: this times the sum of squared differences is added to the loss.
+    pub(crate) l2_sp: f64,
+    /// Dropout rates of the encoder; those of the pretrained model where not set.
+    pub(crate) dropout: Option<DropoutConfig>,
+    /// Goes on with language modelling on the task's own text first.
+    pub(crate) adapt: Option<AdaptSection>,
+}
+
+impl Default for FinetuneSection {
+    fn default() -> Self {
+        let LayerSettings { freeze_layers, unfreeze, layer_decay, l2_sp } = LayerSettings::default();
+        Self {
+            pretrained: PathBuf::new(),
+            from_scratch: false,
+            freeze_layers,
+            unfreeze,
+            layer_decay,
+            l2_sp,
+            dropout: None,
+            adapt: None,
+        }
+    }
+}
+
+/// `[finetune.adapt]`: language modelling on the task's text, as in ULMFiT (arXiv 1801.06146), before the task is learned.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct AdaptSection {
+    /// More text of the kind, without labels: files, folders, globs.
+    pub(crate) text: Vec<String>,
+    /// How it is trained; the keys of `[train]`.
+    pub(crate) train: TrainConfig,
+}
+
+/// `[task]`: the key `kind` says which keys there are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(crate) enum TaskConfig {
+    /// A label for each text.
+    Classification(ClassificationConfig),
+    /// Text like that of the files, or completions of prompts.
+    Generation(GenerationConfig),
+}
+
+impl Default for TaskConfig {
+    fn default() -> Self {
+        Self::Classification(ClassificationConfig::default())
+    }
+}
+
+impl Validate for FinetuneConfig {
+    fn validate(&self) -> Result<(), Invalid> {
+        self.run.validate()?;
+        self.finetune.validate()?;
+        let validated = match &self.task {
+            TaskConfig::Classification(task) => task.validate().map(|()| task.is_validated())?,
+            TaskConfig::Generation(task) => task.validate().map(|()| task.is_validated())?,
+        };
+        self.train.validate()?;
+        let allowed = "0, since there is no validation data (task.valid or task.valid_fraction)";
+        Invalid::check("train.patience", self.train.patience, validated || self.train.patience == 0, allowed)?;
+        self.check_penalties()?;
+        let allowed = "not set: fine-tuning starts from finetune.pretrained";
+        Invalid::check("train.init", &self.train.init, self.train.init.is_none(), allowed)
+    }
+}
+
+impl FinetuneConfig {
+    /// What is for language modelling alone is refused where it would not count.
+    fn check_penalties(&self) -> Result<(), Invalid> {
+        let models_text = matches!(&self.task, TaskConfig::Generation(task) if task.format == GenerationFormat::Text);
+        let TrainConfig { activation_l2, temporal_l2, .. } = self.train;
+        for (key, weight) in [("activation_l2", activation_l2), ("temporal_l2", temporal_l2)] {
+            let allowed = "0: it is for language modelling alone (in [finetune.adapt.train], say)";
+            Invalid::check(format!("train.{key}"), weight, models_text || weight == 0.0, allowed)?;
+        }
+        let adapts = self.finetune.adapt.is_some() && !matches!(self.task, TaskConfig::Classification(_));
+        Invalid::check("finetune.adapt", "a table", !adapts, "a table where task.kind is \"classification\"")
+    }
+}
+
+impl FinetuneSection {
+    fn validate(&self) -> Result<(), Invalid> {
+        let named = !self.pretrained.as_os_str().is_empty();
+        Invalid::check("finetune.pretrained", &self.pretrained, named, "a bundle or run folder of `pretrainer`")?;
+        Invalid::check_range("finetune.layer_decay", self.layer_decay, f64::MIN_POSITIVE..=1.0)?;
+        Invalid::check_range("finetune.l2_sp", self.l2_sp, 0.0..f64::INFINITY)?;
+        let allowed = "0, since nothing is pretrained (finetune.from_scratch)";
+        Invalid::check(
+            "finetune.freeze_layers",
+            self.freeze_layers,
+            self.freeze_layers == 0 || !self.from_scratch,
+            allowed,
+        )?;
+        Invalid::check("finetune.l2_sp", self.l2_sp, self.l2_sp == 0.0 || !self.from_scratch, allowed)?;
+        if let Some(dropout) = &self.dropout {
+            dropout.validate("finetune.dropout")?;
+        }
+        if let Some(adapt) = &self.adapt {
+            Invalid::check(
+                "finetune.from_scratch",
+                true,
+                !self.from_scratch,
+                "false, since there is [finetune.adapt]",
+            )?;
+            let nested = |invalid: Invalid| Invalid { key: format!("finetune.adapt.{}", invalid.key), ..invalid };
+            adapt.train.validate().map_err(nested)?;
+            let allowed = "not set: adaptation starts from finetune.pretrained";
+            Invalid::check("finetune.adapt.train.init", &adapt.train.init, adapt.train.init.is_none(), allowed)?;
+        }
+        Ok(())
+    }
+
+    /// Sizes like those of the pretrained model, with the dropouts of fine-tuning.
+    pub(crate) fn sizes(&self, pretrained: &ModelConfig) -> ModelConfig {
+        let dropout = self.dropout.as_ref().unwrap_or(&pretrained.dropout).clone();
+        ModelConfig { dropout, ..pretrained.clone() }
+    }
+
+    /// Which layers learn.
+    pub(crate) fn layers(&self) -> LayerSettings {
+        let &Self { freeze_layers, unfreeze, layer_decay, l2_sp, .. } = self;
+        LayerSettings { freeze_layers, unfreeze, layer_decay, l2_sp }
+    }
+}
+
+impl Sections for FinetuneConfig {
+    const INCIDENTAL: &'static [&'static str] =
+        &["finetune.pretrained", "finetune.adapt.text", "task.train", "task.valid", "task.test"];
+
+    fn run(&self) -> &RunConfig {
+        &self.run
+    }
+
+    fn train(&self) -> &TrainConfig {
+        &self.train
+    }
+
+    fn train_mut(&mut self) -> &mut TrainConfig {
+        &mut self.train
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    const TASK: &str = "kind = 'classification', train = ['t.jsonl']";
+
+    fn load(text: &str) -> Result<FinetuneConfig, String> {
+        grulm_config::parse(Path::new("c.toml"), text, &["run.dir=r".to_owned()]).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_named() {
+        let check = |finetune: &str, task: &str, rest: &str, expect: &str| {
+            let text = format!("{rest}\nfinetune = {{ pretrained = 'm'{finetune} }}\ntask = {{ {task} }}");
+            let found = load(&text).map(|_| ()).err().unwrap_or_default();
+            assert!(found.contains(expect) && found.is_empty() == expect.is_empty(), "{text}: {found:?}");
+        };
+        check("", TASK, "", "");
+        check("", "kind = 'classification'", "", "`task.train`");
+        check("", "kind = 'clasification', train = ['t']", "", "classification");
+        check("", &format!("{TASK}, lable_field = 'x'"), "", "label_field");
+        check("", &format!("{TASK}, tune_threshold = true"), "", "`task.tune_threshold`");
+        check("", &format!("{TASK}, valid_fraction = 1.0"), "", "`task.valid_fraction`");
+        check(", layer_decay = 0.0", TASK, "", "`finetune.layer_decay`");
+        check(", from_scratch = true, freeze_layers = 1", TASK, "", "`finetune.freeze_layers`");
+        check(", from_scratch = true, adapt = {}", TASK, "", "`finetune.from_scratch`");
+        check(", adapt.train.steps = 0", TASK, "", "`finetune.adapt.train.steps` = 0");
+        check(", dropout.input = 1.0", TASK, "", "`finetune.dropout.input`");
+        check("", TASK, "train.patience = 2", "`train.patience`");
+        check("", TASK, "train.init = 'm'", "`train.init`");
+        assert!(
+            load("task = { kind = 'classification', train = ['t'] }").unwrap_err().contains("`finetune.pretrained`")
+        );
+    }
+
+    #[test]
+    fn a_resolved_config_reads_back() {
+        let text = format!(
+            "finetune = {{ pretrained = 'm', unfreeze = 'gradual', dropout.input = 0.1, adapt.train.epochs = 1.0 }}\ntask = {{ {TASK} }}"
+        );
+        let config = load(&text).unwrap();
+        let resolved = grulm_config::to_toml(&config).unwrap();
+        assert_eq!(load(&resolved).unwrap(), config, "{resolved}");
+    }
+}

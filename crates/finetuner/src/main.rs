@@ -1,0 +1,28 @@
+//! Fine-tunes GRU language models: the command line over the libraries of this workspace.
+
+mod adapt;
+mod classify;
+mod cli;
+mod commands;
+mod config;
+mod generate;
+mod pretrained;
+mod ready;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use grulm_cli::exit::{finish, of_config};
+
+use crate::cli::{Cli, Command};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    finish(match &cli.command {
+        Command::Train(args) => of_config(commands::train::train(args), &args.config),
+        Command::Evaluate(args) => commands::evaluate::evaluate(args),
+        Command::Predict(args) => commands::predict::predict(args),
+        Command::Inspect(args) => commands::inspect::inspect(args),
+    })
+}

@@ -1,0 +1,13 @@
+//! The command line, through the binary.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod configs;
+mod pipeline;
+#[path = "../program.rs"]
+mod program;
+mod resume;
+mod workplace;
+
+/// The binary under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_finetuner");

@@ -1,0 +1,214 @@
+//! From label files to a classifier that is scored and labels texts.
+
+use std::{
+    fs,
+    io::Write as _,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::program::{Ran, Workplace};
+
+fn json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+/// The figures of `evaluate --json` on the test file.
+fn evaluate(place: &Workplace, model: &str) -> Value {
+    json(&place.succeed(&format!("evaluate {model} --data test.jsonl --json")))
+}
+
+#[test]
+fn a_classifier_is_trained_scored_and_used() {
+    let place = Workplace::new();
+    let table = place.succeed("train -c c.toml");
+    for part in ["labels", "negative", "positive", "validation accuracy", "test accuracy", "best checkpoint"] {
+        assert!(table.contains(part), "{table} lacks {part:?}");
+    }
+    let scores = evaluate(&place, "model");
+    let accuracy = scores["accuracy"].as_f64().unwrap();
+    assert!(accuracy > 0.85, "{scores}");
+    assert_eq!(json(&place.read("model/test.json"))["scores"]["accuracy"].as_f64(), Some(accuracy));
+    assert_eq!(scores["examples"].as_u64(), Some(100));
+    let confusion: u64 = scores["confusion"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|row| row.as_array().unwrap())
+        .map(|n| n.as_u64().unwrap())
+        .sum();
+    assert_eq!(confusion, 100);
+    for label in ["negative", "positive"] {
+        assert!(scores["per_class"][label]["f1"].as_f64().unwrap() > 0.8, "{scores}");
+    }
+    errors_are_listed(&place, accuracy);
+    texts_are_labelled(&place);
+    gates_hold(&place);
+    let inspected = json(&place.succeed("inspect model --json"));
+    assert_eq!(inspected["labels"], serde_json::json!(["negative", "positive"]));
+    assert!(place.succeed("inspect model").contains("negative, positive"));
+}
+
+fn errors_are_listed(place: &Workplace, accuracy: f64) {
+    place.succeed("evaluate model --data test.jsonl --errors wrong.jsonl");
+    let wrong: Vec<Value> = place.read("wrong.jsonl").lines().map(json).collect();
+    assert_eq!(wrong.len(), ((1.0 - accuracy) * 100.0).round() as usize);
+    let texts = place.read("test.jsonl");
+    for error in wrong {
+        assert_ne!(error["label"], error["given"]);
+        let row = texts.lines().nth(error["row"].as_u64().unwrap() as usize - 1).map(json).unwrap();
+        assert_eq!((&row["text"], &row["label"]), (&error["text"], &error["label"]));
+    }
+}
+
+fn texts_are_labelled(place: &Workplace) {
+    let rows = "{\"id\": 7, \"text\": \"A wonderful film.\", \"by\": {\"name\": \"é\"}}\n{\"text\": \"\", \"id\": 8}\n";
+    place.write("in.jsonl", rows);
+    place.succeed("predict model --input in.jsonl --output out.jsonl");
+    let out: Vec<Value> = place.read("out.jsonl").lines().map(json).collect();
+    assert_eq!(out.len(), 2);
+    assert_eq!((&out[0]["id"], &out[0]["by"]["name"]), (&7.into(), &"é".into()));
+    let p = &out[0]["probabilities"];
+    let sum = p["negative"].as_f64().unwrap() + p["positive"].as_f64().unwrap();
+    assert!((sum - 1.0).abs() < 1e-9, "{p}");
+    assert_eq!(p[out[0]["label"].as_str().unwrap()], out[0]["probability"]);
+    // From standard input to standard output: the same.
+    let mut child: Command = place.command("predict model");
+    let mut child = child.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(rows.as_bytes()).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert_eq!((ran.status, ran.stdout), (Some(0), place.read("out.jsonl")), "{}", ran.stderr);
+    // What evaluate counts is what predict says.
+    place.succeed("predict model --input test.jsonl --output labelled.jsonl");
+    let right = place
+        .read("test.jsonl")
+        .lines()
+        .zip(place.read("labelled.jsonl").lines())
+        .filter(|(gold, given)| json(gold)["label"] == json(given)["label"])
+        .count();
+    let accuracy = evaluate(place, "model")["accuracy"].as_f64().unwrap();
+    assert_eq!(right, (accuracy * 100.0).round() as usize);
+}
+
+fn gates_hold(place: &Workplace) {
+    let evaluate = "evaluate model --data test.jsonl";
+    assert_eq!(place.run(&format!("{evaluate} --fail-if accuracy<0.5")).status, Some(0));
+    let ran = place.run(&format!("{evaluate} --fail-if accuracy>0.5"));
+    assert_eq!(ran.status, Some(1), "{}", ran.stderr);
+    assert_eq!(place.run(&format!("{evaluate} --fail-if bleu>0.5")).status, Some(2));
+}
+
+#[test]
+fn a_smaller_model_says_what_it_lost() {
+    let place = Workplace::new();
+    let mut sizes = Vec::new();
+    for format in ["fp16", "int8"] {
+        place.succeed(&format!("train -c c.toml --overwrite --set run.save_as={format}"));
+        let scores = evaluate(&place, "model/saved");
+        assert_eq!(scores["saved_in"], format);
+        let accuracy = |scores: &Value| scores["accuracy"].as_f64().unwrap();
+        let before = accuracy(&evaluate(&place, "model"));
+        assert!((accuracy(&scores) - before).abs() <= 0.03, "{format}: {scores}, before {before}");
+        assert!(scores["validation_after_rounding"]["accuracy"].is_number(), "{scores}");
+        assert!(place.succeed("evaluate model/saved --data test.jsonl").contains("before rounding"));
+        assert!(place.succeed("inspect model/saved").contains("saved in"));
+        sizes.push(fs::metadata(place.path("model/saved/model.safetensors")).unwrap().len());
+    }
+    let best = place.path("model/checkpoints").join(place.read("model/best").trim());
+    let whole = fs::metadata(best.join("model.safetensors")).unwrap().len();
+    assert!(sizes[0] < whole * 6 / 10 && sizes[1] < whole * 4 / 10, "{sizes:?} of {whole}");
+}
+
+#[test]
+fn prompts_are_completed() {
+    let place = Workplace::new();
+    let row = |i: usize| {
+        let (a, b) = (["red", "blue", "green"][i % 3], ["cat", "dog"][i % 2]);
+        format!("{{\"prompt\": \"the {a} {b} is\", \"completion\": \"{a}\", \"id\": {i}}}\n")
+    };
+    place.write("prompts.jsonl", &(0..60).map(row).collect::<String>());
+    let config = place.read("c.toml");
+    let task = config.find("[task]").unwrap()..config.find("[train]").unwrap();
+    let section = "[task]\nkind = \"generation\"\nformat = \"completion\"\ntrain = [\"prompts.jsonl\"]\nvalid = [\"prompts.jsonl\"]\ntest = [\"prompts.jsonl\"]\n\n";
+    place.write("g.toml", &format!("{}{section}{}", &config[..task.start], &config[task.end..]));
+    let table = place.succeed("train -c g.toml --set train.epochs=30.0 --set train.learning_rate=1e-2");
+    assert!(table.contains("test perplexity"), "{table}");
+    place.succeed("predict model --input prompts.jsonl --output out.jsonl --temperature 0 --max-tokens 5");
+    let (out, prompts) = (place.read("out.jsonl"), place.read("prompts.jsonl"));
+    let right = out.lines().map(json).zip(prompts.lines().map(json));
+    let right = right
+        .filter(|(found, gold)| {
+            found["completion"].as_str().map(str::trim) == gold["completion"].as_str() && found["id"] == gold["id"]
+        })
+        .count();
+    assert!(right >= 55, "{right} of 60");
+    // Whatever the size of the batches.
+    place.succeed(
+        "predict model --input prompts.jsonl --output one.jsonl --temperature 0.9 --max-tokens 5 --batch-size 1",
+    );
+    place.succeed("predict model --input prompts.jsonl --output many.jsonl --temperature 0.9 --max-tokens 5");
+    assert_eq!(place.read("one.jsonl"), place.read("many.jsonl"));
+    let scores = json(&place.succeed("evaluate model --data prompts.jsonl --json"));
+    assert!(scores["perplexity"].as_f64().unwrap() < 2.0, "{scores}");
+    place.write("text.txt", &"the cat sat on the mat\n".repeat(50));
+    place.succeed("train -c g.toml --set task.format=text --set task.train=[\"text.txt\"] --set task.valid=[\"text.txt\"] --set task.test=[\"text.txt\"] --set run.dir=writer --set train.epochs=3.0");
+    let ran = place.run("predict writer --input prompts.jsonl");
+    assert!(ran.status == Some(2) && ran.stderr.contains("pretrainer generate"), "{}", ran.stderr);
+}
+
+#[test]
+fn frozen_layers_keep_their_bytes() {
+    let place = Workplace::new();
+    let tensors = |model: &str| {
+        let path = place.path(model).join("model.safetensors");
+        grulm_model::load_tensors(&path)
+            .unwrap()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with("encoder."))
+            .collect::<Vec<_>>()
+    };
+    let before = tensors("pretrained");
+    let differs = |freeze: &str| {
+        place.succeed(&format!("train -c c.toml --overwrite --set train.epochs=1.0 {freeze}"));
+        let best = place.read("model/best");
+        let after = tensors(&format!("model/checkpoints/{}", best.trim()));
+        let mut names: Vec<_> = before
+            .iter()
+            .filter(|(name, tensor)| !after.iter().any(|(own, other)| own == name && other.equal(tensor)))
+            .map(|(name, _)| name.split('.').take(4).collect::<Vec<_>>().join("."))
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    let (first, second) = ("encoder.forward.rnns.0".to_owned(), "encoder.forward.rnns.1".to_owned());
+    assert_eq!(differs("--set finetune.freeze_layers=3"), Vec::<String>::new());
+    assert_eq!(differs("--set finetune.freeze_layers=2"), std::slice::from_ref(&second));
+    assert_eq!(differs("--set finetune.freeze_layers=1"), [first.clone(), second.clone()]);
+    // In one epoch of gradual unfreezing, only the head learns.
+    assert_eq!(differs("--set finetune.unfreeze=gradual"), Vec::<String>::new());
+    let all = differs("");
+    assert_eq!(all.len(), 3, "{all:?}");
+}
+
+#[test]
+fn adaptation_comes_first_and_is_kept() {
+    let place = Workplace::new();
+    let adapt = "--set finetune.adapt.train.epochs=2.0 --set finetune.adapt.train.batch_size=8 --set finetune.adapt.train.precision=fp32";
+    place.succeed(&format!("train -c c.toml {adapt} --set train.epochs=1.0"));
+    assert!(place.path("model/adapt/best").is_file());
+    let provenance = |folder: &str| {
+        let best = place.read(&format!("{folder}/best"));
+        json(&place.read(&format!("{folder}/checkpoints/{}/provenance.json", best.trim())))
+    };
+    let hash = |path: &std::path::Path| grulm_tasks::bundle::weights_sha256(path).unwrap();
+    assert_eq!(provenance("model/adapt")["parent"], hash(&place.path("pretrained")));
+    let adapted = place.path("model/adapt/checkpoints").join(place.read("model/adapt/best").trim());
+    assert_eq!(provenance("model")["parent"], hash(&adapted));
+    assert!(fs::read_dir(place.path("model/adapt/checkpoints")).unwrap().count() > 0);
+    // The stage is not repeated.
+    let again = place.run(&format!("train -c c.toml {adapt} --set train.epochs=1.0 --resume"));
+    assert_eq!(again.status, Some(0), "{}", again.stderr);
+    assert!(again.stderr.contains("adapted already"), "{}", again.stderr);
+}

@@ -1,0 +1,69 @@
+//! A run that was stopped goes on as if it had not been, in whatever stage.
+
+use std::{fs, path::Path};
+
+use crate::program::Workplace;
+
+const STAGES: &str = "--set finetune.adapt.train.steps=30 --set finetune.adapt.train.batch_size=8 \
+    --set finetune.adapt.train.precision=fp32 --set finetune.adapt.train.checkpoint_every=10 \
+    --set finetune.unfreeze=gradual --set train.epochs=2.0 --set train.checkpoint_every=10 --set train.keep=100 \
+    --set finetune.adapt.train.keep=100";
+
+/// Weights and metrics of a run: what is deterministic.
+fn trace(place: &Workplace, dir: &str) -> Vec<Vec<u8>> {
+    let mut files = Vec::new();
+    for folder in [format!("{dir}/adapt"), dir.to_owned()] {
+        let last = place.read(&format!("{folder}/last"));
+        for name in
+            [format!("checkpoints/{}/model.safetensors", last.trim()), "metrics.jsonl".to_owned(), "best".to_owned()]
+        {
+            files.push(fs::read(place.path(&folder).join(name)).unwrap());
+        }
+    }
+    files
+}
+
+/// Takes a run back to where it was after `step` of a stage, as a kill would leave it.
+fn cut(folder: &Path, step: u64) {
+    for entry in fs::read_dir(folder.join("checkpoints")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let at: u64 = name.trim_start_matches("step-").parse().unwrap();
+        if at > step {
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+}
+
+#[test]
+fn every_stage_resumes_bit_for_bit() {
+    let place = Workplace::new();
+    place.succeed(&format!("train -c c.toml {STAGES} --set run.dir=whole"));
+    let whole = trace(&place, "whole");
+    // In the middle of the task's stage.
+    place.succeed(&format!("train -c c.toml {STAGES}"));
+    cut(&place.path("model"), 40);
+    place.succeed(&format!("train -c c.toml {STAGES} --resume"));
+    assert!(trace(&place, "model") == whole, "stopped in the second stage");
+    // In the middle of the adaptation: nothing of the second stage is there.
+    cut(&place.path("model/adapt"), 10);
+    cut(&place.path("model"), 0);
+    place.succeed(&format!("train -c c.toml {STAGES} --resume"));
+    assert!(trace(&place, "model") == whole, "stopped in the first stage");
+}
+
+#[test]
+fn a_run_is_not_replaced_or_mixed_up_unasked() {
+    let place = Workplace::new();
+    place.succeed("train -c c.toml --set train.steps=4");
+    let check = |args: &str, says: &str| {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{args}: {}", ran.stderr);
+    };
+    check("train -c c.toml --set train.steps=4", "--overwrite");
+    check("train -c c.toml --set train.steps=4 --resume --set task.hidden=8", "`task.hidden`");
+    let text = place.read("train.jsonl");
+    place.write("train.jsonl", &text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>());
+    check("train -c c.toml --set train.steps=4 --resume", "another corpus");
+}

@@ -1,0 +1,112 @@
+//! A pretrained model, label files, and a config.
+
+use std::{fs, sync::OnceLock};
+
+use grulm_config::to_toml;
+use grulm_corpus::{Corpus, CorpusConfig, Split, TokenizerConfig, TokenizerKind, prepare};
+use grulm_kernels::Compute;
+use grulm_model::{DropoutConfig, LanguageModel, ModelConfig, OutputPenalties};
+use grulm_tasks::{Batching, LanguageModelling, Provenance, TokenSplit};
+use grulm_train::{LayerSettings, Options, Outcome, PrecisionSetting, RunFolder, Start, StopFlag, TrainConfig, train};
+use indicatif::ProgressBar;
+use tch::Device;
+use tempfile::TempDir;
+
+use crate::program::{Workplace, root};
+
+impl Workplace {
+    /// With the pretrained model `pretrained`, the sample label files, and the config `c.toml`.
+    pub(crate) fn new() -> Self {
+        static PRETRAINED: OnceLock<TempDir> = OnceLock::new();
+        let pretrained = PRETRAINED.get_or_init(pretrain);
+        let place = Self::empty();
+        fs::create_dir(place.path("pretrained")).unwrap();
+        for entry in fs::read_dir(pretrained.path().join("bundle")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, place.path("pretrained").join(path.file_name().unwrap())).unwrap();
+        }
+        for name in ["train", "valid", "test"] {
+            let name = format!("{name}.jsonl");
+            fs::copy(root().join("tests/data/sentiment").join(&name), place.path(&name)).unwrap();
+        }
+        place.write("c.toml", CONFIG);
+        place
+    }
+}
+
+/// Learns a little of the sample label files' language; the folder `bundle` of what is returned holds the model.
+fn pretrain() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let corpus = CorpusConfig {
+        dir: folder.path().join("corpus"),
+        train: vec![root().join("tests/data/sentiment/train.jsonl").display().to_string()],
+        valid_fraction: 0.1,
+        ..CorpusConfig::default()
+    };
+    let tokenizer = TokenizerConfig { kind: TokenizerKind::ByteBpe, vocab_size: 500, ..TokenizerConfig::default() };
+    prepare(&corpus, &tokenizer, 1, &ProgressBar::hidden()).unwrap();
+    let corpus = Corpus::open(&corpus.dir).unwrap();
+    let dropout = DropoutConfig { embedding: 0.0, input: 0.1, hidden: 0.1, weight: 0.1, output: 0.1 };
+    let sizes = ModelConfig { embedding: 48, hidden: 64, layers: 2, dropout, ..ModelConfig::default() };
+    let model = LanguageModel::new(&sizes, corpus.tokenizer.vocab_size() as i64, 1, Device::Cpu).unwrap();
+    let split = |split| {
+        let bytes = corpus.manifest.splits[&split].bytes;
+        TokenSplit { stream: corpus.stream(split).unwrap().unwrap(), bytes }
+    };
+    let (training, valid) = (split(Split::Train), split(Split::Valid));
+    let penalties = OutputPenalties::default();
+    let batching = Batching { batch_size: 8, sequence_length: 20, seed: 1, penalties, compute: Compute::fp32() };
+    let mut task =
+        LanguageModelling::new(model, corpus.tokenizer, corpus.cleaner, &training, Some(valid), batching).unwrap();
+    let config = TrainConfig {
+        steps: Some(300),
+        learning_rate: 5e-3,
+        precision: PrecisionSetting::Fp32,
+        ..TrainConfig::default()
+    };
+    let run = folder.path().join("run");
+    let run_folder = RunFolder::open(&run, Start::Fresh, &to_toml(&config).unwrap()).unwrap();
+    let stop = StopFlag::new();
+    let options = Options {
+        seed: 1,
+        stage: 0,
+        config: &config,
+        layers: LayerSettings::default(),
+        provenance: Provenance::default(),
+        stop: &stop,
+        progress: false,
+    };
+    let Outcome::Finished { best, .. } = train(&mut task, &run_folder, &options).unwrap() else {
+        panic!("nobody stops it")
+    };
+    fs::rename(best, folder.path().join("bundle")).unwrap();
+    folder
+}
+
+const CONFIG: &str = r#"
+[run]
+dir = "model"
+seed = 7
+device = "cpu"
+threads = 1
+
+[finetune]
+pretrained = "pretrained"
+
+[task]
+kind = "classification"
+train = ["train.jsonl"]
+valid = ["valid.jsonl"]
+test = ["test.jsonl"]
+dropout = 0.1
+
+[train]
+epochs = 8.0
+batch_size = 16
+sequence_length = 40
+learning_rate = 5e-3
+schedule = "linear"
+precision = "fp32"
+log_every = 10
+checkpoint_every = 50
+"#;
