@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Fine-tunes with and without pretraining, in several ways and from fewer labels, and prints one Markdown table.
+
+    scripts/finetune_table.py [SET...] [--seeds N] [--labels 100,500,all] [--ways scratch,frozen,gradual,all]
+
+Sets: sentiment, spam, spam-mail, question-type, topic, imdb (configs/finetune/SET.toml, with the data sets under data/); all but
+imdb unless named. Every training is a run of its own under runs/finetune-table. What has finished is not done again, and what
+was stopped goes on: stop it whenever you like and start it once more. Figures are those of the validation data, means over the
+seeds. Needs a release build (`cargo build --release -p grulm-finetuner`) and the pretrained models that the configs name.
+"""
+
+import argparse
+import gzip
+import hashlib
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+FINETUNER = os.environ.get("FINETUNER", "target/release/finetuner")
+FOLDER = Path("runs/finetune-table")
+SMALL = ["sentiment", "spam", "spam-mail", "question-type", "topic"]
+WAYS = {
+    "scratch": ("from scratch", ["finetune.from_scratch=true", "finetune.layer_decay=1.0"]),
+    "frozen": ("head alone", ["finetune.freeze_layers={layers}"]),
+    "gradual": ("gradually unfrozen", ["finetune.unfreeze=gradual"]),
+    "all": ("all at once", []),
+}
+# A small set is read so often that the number of updates is about that of all labels with one pass.
+LEAST_UPDATES = 200
+
+
+def subset(files, labels, seed):
+    """A label file with `labels` rows of `files`, chosen by a hash, as many of each label as there are in the whole."""
+    target = FOLDER / "labels" / f"{hashlib.sha256(str(files).encode()).hexdigest()[:8]}-{labels}-{seed}.jsonl"
+    if not target.exists():
+        rows = [line for name in files for line in gzip.open(name, "rt", encoding="utf-8")]
+        order = sorted(rows, key=lambda row: hashlib.sha256(f"{seed} {row}".encode()).digest())
+        share = labels / len(rows)
+        taken, quota = [], {}
+        for row in rows:
+            label = json.loads(row)["label"]
+            quota[label] = quota.get(label, 0) + share
+        for row in order:
+            label = json.loads(row)["label"]
+            if quota[label] >= 0.5:
+                quota[label] -= 1
+                taken.append(row)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text("".join(taken), encoding="utf-8")
+    return target
+
+
+def settings(config, way, labels, seed):
+    """What is set beside the config for one run: its folder, and `--set` values."""
+    name, task, train = config.stem, tomllib.loads(config.read_text())["task"], tomllib.loads(config.read_text())["train"]
+    sets = [f"run.seed={seed}"]
+    if labels != "all":
+        part = subset(task["train"], int(labels), seed)
+        sets.append(f'task.train=["{part}"]')
+        updates = train["epochs"] * int(labels) / train["batch_size"]
+        if updates < LEAST_UPDATES:
+            sets.append(f"train.epochs={float(round(train['epochs'] * LEAST_UPDATES / updates))}")
+    return FOLDER / f"{name}-{way}-{labels}-{seed}", sets
+
+
+def layers(config):
+    """The layers of the pretrained model: embedding and GRU layers."""
+    bundle = Path(tomllib.loads(config.read_text())["finetune"]["pretrained"])
+    if (bundle / "best").exists():
+        bundle = bundle / "checkpoints" / (bundle / "best").read_text().strip()
+    return json.loads((bundle / "model.json").read_text())["model"]["layers"] + 1
+
+
+def run(config, way, labels, seed):
+    """Figures, seconds and learned parameters of a run, which is made or gone on with where it has not finished."""
+    folder, sets = settings(config, way, labels, seed)
+    result = folder / "result.json"
+    if not result.exists():
+        sets += [value.format(layers=layers(config)) for value in WAYS[way][1]] + [f"run.dir={folder}"]
+        command = [FINETUNER, "train", "-c", str(config), "--resume"]
+        for value in sets:
+            command += ["--set", value]
+        print(" ".join(command), file=sys.stderr, flush=True)
+        table = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+        best = folder / "checkpoints" / (folder / "best").read_text().strip()
+        last = [json.loads(line) for line in (folder / "timing.jsonl").read_text().splitlines()]
+        seconds = max(line.get("elapsed_seconds", 0.0) for line in last)
+        learned = re.search(r"([\d,]+) of them learn", table)[1]
+        scores = json.loads((best / "provenance.json").read_text())["scores"]
+        result.write_text(json.dumps({"scores": scores, "seconds": seconds, "learned": learned}))
+    return json.loads(result.read_text())
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sets", nargs="*", metavar="SET")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--labels", default="100,500,all")
+    parser.add_argument("--ways", default=",".join(WAYS))
+    chosen = parser.parse_args()
+    print("| set | labels | way | accuracy | macro F1 | seconds | parameters that learn |")
+    print("| --- | --- | --- | --- | --- | --- | --- |")
+    for name in chosen.sets or SMALL:
+        config = Path(f"configs/finetune/{name}.toml")
+        for labels in chosen.labels.split(","):
+            for way in chosen.ways.split(","):
+                runs = [run(config, way, labels, seed) for seed in range(1, chosen.seeds + 1)]
+                accuracies = [100 * run["scores"]["accuracy"] for run in runs]
+                spread = f" ± {statistics.stdev(accuracies):.1f}" if len(runs) > 1 else ""
+                f1 = statistics.mean(100 * run["scores"]["macro_f1"] for run in runs)
+                seconds = statistics.median(run["seconds"] for run in runs)
+                row = [name, labels, WAYS[way][0], f"{statistics.mean(accuracies):.1f}{spread}", f"{f1:.1f}", f"{seconds:.0f}"]
+                print(f"| {' | '.join(row)} | {runs[0]['learned']} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
