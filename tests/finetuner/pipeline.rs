@@ -132,7 +132,7 @@ fn prompts_are_completed() {
     let task = config.find("[task]").unwrap()..config.find("[train]").unwrap();
     let section = "[task]\nkind = \"generation\"\nformat = \"completion\"\ntrain = [\"prompts.jsonl\"]\nvalid = [\"prompts.jsonl\"]\ntest = [\"prompts.jsonl\"]\n\n";
     place.write("g.toml", &format!("{}{section}{}", &config[..task.start], &config[task.end..]));
-    let table = place.succeed("train -c g.toml --set train.epochs=30.0 --set train.learning_rate=1e-2");
+    let table = place.succeed("train -c g.toml --set train.epochs=60.0 --set train.learning_rate=1e-2");
     assert!(table.contains("test perplexity"), "{table}");
     place.succeed("predict model --input prompts.jsonl --output out.jsonl --temperature 0 --max-tokens 5");
     let (out, prompts) = (place.read("out.jsonl"), place.read("prompts.jsonl"));
@@ -185,7 +185,7 @@ fn frozen_layers_keep_their_bytes() {
     let (first, second) = ("encoder.forward.rnns.0".to_owned(), "encoder.forward.rnns.1".to_owned());
     assert_eq!(differs("--set finetune.freeze_layers=3"), Vec::<String>::new());
     assert_eq!(differs("--set finetune.freeze_layers=2"), std::slice::from_ref(&second));
-    assert_eq!(differs("--set finetune.freeze_layers=1"), [first.clone(), second.clone()]);
+    assert_eq!(differs("--set finetune.freeze_layers=1"), [first, second]);
     // In one epoch of gradual unfreezing, only the head learns.
     assert_eq!(differs("--set finetune.unfreeze=gradual"), Vec::<String>::new());
     let all = differs("");

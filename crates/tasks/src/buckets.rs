@@ -92,7 +92,7 @@ mod tests {
                 prop_assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
             }
             // In whatever order they are asked for.
-            let mut again = Buckets::new(lengths.clone(), batch_size, Site::new(1));
+            let mut again = Buckets::new(lengths, batch_size, Site::new(1));
             prop_assert_eq!(&again.batch(again.per_epoch()), &epochs[1][0]);
             prop_assert_eq!(&again.batch(0), &epochs[0][0]);
         }
