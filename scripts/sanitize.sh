@@ -28,7 +28,7 @@ for sanitizer in "${@:-address thread}"; do
         case $name in
         # Memory that libtorch keeps to the end of the process is no finding.
         address) ASAN_OPTIONS=detect_leaks=0 check address ;;
-        thread) TSAN_OPTIONS="suppressions=$PWD/scripts/tsan.supp" check thread "--cfg grulm_std_threads" native simd gru ;;
+        thread) TSAN_OPTIONS="suppressions=$PWD/scripts/tsan.supp" check thread "--cfg grulm_std_threads" native simd gru sequence ;;
         *) echo "unknown sanitizer '$name'; expected address or thread" >&2 && exit 2 ;;
         esac
     done

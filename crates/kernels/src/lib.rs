@@ -31,6 +31,7 @@ mod gru;
 mod native;
 mod precision;
 mod random;
+mod sequence;
 mod simd;
 mod softmax;
 
@@ -39,6 +40,7 @@ pub use compute::{Compute, Kernels, product_speed};
 pub use gru::{GruWeights, flatten, gru};
 pub use precision::{Precision, autocast};
 pub use random::{dropout_mask, mix, random_bits};
+pub use sequence::{Packing, Sequence, SequenceWeights};
 pub use simd::Isa;
 pub use softmax::{logits, nll, nll_sum};
 

@@ -5,6 +5,7 @@ mod pack;
 mod parallel;
 mod product;
 mod scratch;
+pub(crate) mod sequence;
 mod softmax;
 
 use tch::{Device, Kind, Tensor};

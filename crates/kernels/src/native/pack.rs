@@ -29,6 +29,16 @@ impl Matrix {
     pub(crate) fn columns(data: *const f32, outer: usize, depth: usize, stride: usize) -> Self {
         Self { data, outer, depth, outer_stride: 1, depth_stride: stride }
     }
+
+    /// The numbers of a row of a matrix of rows.
+    ///
+    /// # Safety
+    /// There is such a row, and it can be read.
+    pub(crate) unsafe fn row(&self, index: usize) -> &[f32] {
+        debug_assert!(self.depth_stride == 1, "a row has no gaps");
+        // SAFETY: the caller's.
+        unsafe { std::slice::from_raw_parts(self.data.add(index * self.outer_stride), self.depth) }
+    }
 }
 
 /// Panels in the making: which row or column of the matrix stands in which lane.
@@ -38,6 +48,28 @@ pub(crate) enum Order {
     Plain,
     /// Panels of `lanes` units of each of three gates, which stand `hidden` rows apart.
     Gates { lanes: usize, hidden: usize },
+}
+
+impl Order {
+    /// The row or column, of `outer`, in `lane` of a panel of `width`.
+    #[inline(always)]
+    pub(crate) fn outer(self, panel: usize, lane: usize, width: usize, outer: usize) -> Option<usize> {
+        match self {
+            Self::Plain => Some(panel * width + lane).filter(|&index| index < outer),
+            Self::Gates { lanes, hidden } => {
+                let unit = panel * lanes + lane % lanes;
+                (unit < hidden).then_some(lane / lanes * hidden + unit)
+            }
+        }
+    }
+
+    /// Panels of `width` that hold all of `outer` rows or columns.
+    pub(crate) fn panels(self, width: usize, outer: usize) -> usize {
+        match self {
+            Self::Plain => outer.div_ceil(width),
+            Self::Gates { lanes, hidden } => hidden.div_ceil(lanes),
+        }
+    }
 }
 
 /// A packed operand.
@@ -106,18 +138,6 @@ impl<E: Element> Job for Pack<'_, E> {
 }
 
 impl<E: Element> Pack<'_, E> {
-    /// The row or column in `lane` of `panel`.
-    #[inline(always)]
-    fn outer(&self, panel: usize, lane: usize) -> Option<usize> {
-        match self.order {
-            Order::Plain => Some(panel * self.to.width + lane).filter(|&outer| outer < self.matrix.outer),
-            Order::Gates { lanes, hidden } => {
-                let unit = panel * lanes + lane % lanes;
-                (unit < hidden).then_some(lane / lanes * hidden + unit)
-            }
-        }
-    }
-
     /// A panel of rows: blocks of some of them are turned round in registers.
     #[inline(always)]
     unsafe fn transpose<S: Simd>(&self, panel: usize) {
@@ -132,7 +152,8 @@ impl<E: Element> Pack<'_, E> {
                 for lane in (0..width).step_by(S::ROWS) {
                     let mut sources = [None; MOST_ROWS];
                     for (i, source) in sources.iter_mut().enumerate().take(S::ROWS) {
-                        *source = self.outer(panel, lane + i).map(|outer| data.add(outer * outer_stride));
+                        let outer = self.order.outer(panel, lane + i, width, self.matrix.outer);
+                        *source = outer.map(|outer| data.add(outer * outer_stride));
                     }
                     let mut unit = block;
                     while unit + S::LANES <= end.min(whole) {

@@ -25,13 +25,12 @@ pub(crate) fn pack_right<S: Simd, E: Element>(matrix: Matrix) -> Packed {
 
 /// Packs the rows of three gates, `hidden` each, so that a micro-panel holds all three of its units.
 pub(crate) fn pack_gates<S: Simd, E: Element>(matrix: Matrix, hidden: usize) -> Packed {
-    let packed = Packed::new(hidden.div_ceil(S::LANES), 3 * S::LANES, matrix.depth.div_ceil(E::PER_UNIT));
-    pack_into::<S, E>(matrix, Order::Gates { lanes: S::LANES, hidden }, &packed, 0);
-    packed
+    pack::<S, E>(matrix, Order::Gates { lanes: S::LANES, hidden }, 3 * S::LANES)
 }
 
-fn pack<S: Simd, E: Element>(matrix: Matrix, order: Order, width: usize) -> Packed {
-    let packed = Packed::new(matrix.outer.div_ceil(width), width, matrix.depth.div_ceil(E::PER_UNIT));
+/// Packs rows or columns into panels of `width`.
+pub(crate) fn pack<S: Simd, E: Element>(matrix: Matrix, order: Order, width: usize) -> Packed {
+    let packed = Packed::new(order.panels(width, matrix.outer), width, matrix.depth.div_ceil(E::PER_UNIT));
     pack_into::<S, E>(matrix, order, &packed, 0);
     packed
 }

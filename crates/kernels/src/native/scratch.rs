@@ -22,6 +22,8 @@ unsafe impl Sync for Scratch {}
 static POOL: Mutex<Vec<Scratch>> = Mutex::new(Vec::new());
 /// Pieces that are kept at most.
 const KEPT: usize = 24;
+/// Bytes of a large page. What reads many megabytes once waits for the addresses of small ones.
+const LARGE_PAGE: usize = 1 << 21;
 
 impl Scratch {
     /// At least `words` words: a piece that was used before, where one is neither too small nor four times too large.
@@ -38,7 +40,21 @@ impl Scratch {
         // SAFETY: the layout's size is not zero.
         let start = unsafe { alloc(layout) };
         let Some(start) = NonNull::new(start.cast()) else { handle_alloc_error(layout) };
+        ask_for_large_pages(start, layout);
         Self { start, words }
+    }
+
+    /// The same, with every word zero.
+    pub(crate) fn zeros(words: usize) -> Self {
+        let scratch = Self::new(words);
+        scratch.clear();
+        scratch
+    }
+
+    /// Makes every word zero.
+    pub(crate) fn clear(&self) {
+        // SAFETY: this is what the value has.
+        unsafe { std::ptr::write_bytes(self.start.as_ptr(), 0, self.words) }
     }
 
     pub(crate) fn words(&self) -> *mut u32 {
@@ -64,7 +80,22 @@ impl Drop for Scratch {
     }
 }
 
+/// Where half a large page is needed, whole ones.
 fn layout(words: usize) -> Layout {
+    let bytes = words.saturating_mul(4);
+    let align = if bytes >= LARGE_PAGE / 2 { LARGE_PAGE } else { 64 };
     // A size that no address space holds fails as a lack of memory does.
-    Layout::from_size_align(words.saturating_mul(4), 64).unwrap_or_else(|_| handle_alloc_error(Layout::new::<u32>()))
+    let layout = Layout::from_size_align(bytes, align).map(|layout| layout.pad_to_align());
+    layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u32>()))
+}
+
+/// Tells Linux that large pages are welcome where the layout has them. It is free to decline.
+fn ask_for_large_pages(start: NonNull<u32>, layout: Layout) {
+    #[cfg(target_os = "linux")]
+    if layout.align() == LARGE_PAGE {
+        // SAFETY: memory of that layout, and what it holds does not change.
+        let _ = unsafe { libc::madvise(start.as_ptr().cast(), layout.size(), libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (start, layout);
 }

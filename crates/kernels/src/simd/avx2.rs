@@ -3,14 +3,14 @@
 use std::arch::x86_64::{
     __m256, __m256i, _CMP_UNORD_Q, _mm_storeu_ps, _mm256_add_epi32, _mm256_add_ps, _mm256_and_ps, _mm256_and_si256,
     _mm256_blendv_ps, _mm256_castpd_ps, _mm256_castps_pd, _mm256_castps_si256, _mm256_castps256_ps128,
-    _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extractf128_ps, _mm256_fmadd_ps,
-    _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps, _mm256_min_ps,
-    _mm256_mul_ps, _mm256_or_ps, _mm256_or_si256, _mm256_permute4x64_pd, _mm256_round_ps, _mm256_set1_epi32,
-    _mm256_set1_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps, _mm256_sub_ps,
-    _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    _mm256_castsi256_ps, _mm256_cmp_ps, _mm256_cvtepi32_ps, _mm256_cvtps_epi32, _mm256_div_ps, _mm256_extractf128_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_maskload_ps, _mm256_maskstore_ps, _mm256_max_ps,
+    _mm256_min_ps, _mm256_mul_ps, _mm256_or_ps, _mm256_or_si256, _mm256_permute4x64_pd, _mm256_round_ps,
+    _mm256_set1_epi32, _mm256_set1_ps, _mm256_shuffle_ps, _mm256_slli_epi32, _mm256_srli_epi32, _mm256_storeu_ps,
+    _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{Element, Job, MOST_ROWS, Simd, prefetch, tile};
+use super::{Element, Job, MOST_ROWS, Simd, bytes, prefetch, tile};
 
 /// 256-bit vectors. Twelve sums, three columns and one row of the micro-kernel fill the sixteen registers.
 #[derive(Clone, Copy)]
@@ -112,6 +112,16 @@ impl Simd for Avx2 {
             let (a_low, a_high, b_low, b_high) = (low(a), high(a), low(b), high(b));
             _mm256_fmadd_ps(a_high, b_high, _mm256_fmadd_ps(a_low, b_low, c))
         }
+    }
+
+    #[inline(always)]
+    unsafe fn dot_bytes(a: __m256, b: __m256, c: __m256) -> __m256 {
+        unsafe { bytes::dot_256(a, b, c) }
+    }
+
+    #[inline(always)]
+    unsafe fn from_integers(v: __m256) -> __m256 {
+        unsafe { _mm256_cvtepi32_ps(_mm256_castps_si256(v)) }
     }
 
     #[inline(always)]

@@ -3,27 +3,27 @@
 use std::arch::x86_64::{
     __m256bh, __m256i, __m512, __m512bh, __m512d, __m512i, _CMP_UNORD_Q, _mm256_storeu_pd, _mm512_add_epi32,
     _mm512_add_ps, _mm512_and_si512, _mm512_castpd512_pd256, _mm512_castps_pd, _mm512_castps_si512,
-    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh, _mm512_cvtneps_pbh,
-    _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbf16_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_mask_loadu_ps, _mm512_mask_or_epi32, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps, _mm512_mul_ps,
-    _mm512_or_si512, _mm512_permutex2var_epi32, _mm512_permutex2var_pd, _mm512_roundscale_ps, _mm512_set_epi32,
-    _mm512_set_epi64, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32, _mm512_storeu_ps,
-    _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
+    _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtepu16_epi32, _mm512_cvtne2ps_pbh,
+    _mm512_cvtneps_pbh, _mm512_cvtps_epi32, _mm512_div_ps, _mm512_dpbf16_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_mask_loadu_ps, _mm512_mask_or_epi32, _mm512_mask_storeu_ps, _mm512_max_ps, _mm512_min_ps,
+    _mm512_mul_ps, _mm512_or_si512, _mm512_permutex2var_epi32, _mm512_permutex2var_pd, _mm512_roundscale_ps,
+    _mm512_set_epi32, _mm512_set_epi64, _mm512_set1_epi32, _mm512_set1_ps, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
-use super::{Element, Job, MOST_ROWS, Simd, tile};
+use super::{Element, Job, MOST_ROWS, Simd, bytes, tile};
 
-/// 512-bit vectors; products of bf16 numbers are made in f32.
+/// 512-bit vectors; products of bf16 numbers are made in f32, of bytes in halves.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512;
 
-/// 512-bit vectors with products of bf16 numbers.
+/// 512-bit vectors with products of bf16 numbers and of bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16;
 
-/// Two instruction sets that differ in what they do with bf16 numbers.
+/// Two instruction sets that differ in what they do with bf16 numbers and bytes.
 macro_rules! vectors_of_512_bits {
-    ($name:ident, $features:literal, $dot:expr, $pair:expr, $pairs:expr) => {
+    ($name:ident, $features:literal, $dot:expr, $dot_bytes:expr, $pair:expr, $pairs:expr) => {
         // SAFETY, for every block: the intrinsics need the features, which the callers of `Simd` have made sure of.
         #[allow(clippy::undocumented_unsafe_blocks, reason = "one reason for all, above")]
         impl Simd for $name {
@@ -116,6 +116,16 @@ macro_rules! vectors_of_512_bits {
             }
 
             #[inline(always)]
+            unsafe fn dot_bytes(a: __m512, b: __m512, c: __m512) -> __m512 {
+                unsafe { $dot_bytes(a, b, c) }
+            }
+
+            #[inline(always)]
+            unsafe fn from_integers(v: __m512) -> __m512 {
+                unsafe { _mm512_cvtepi32_ps(_mm512_castps_si512(v)) }
+            }
+
+            #[inline(always)]
             unsafe fn pair_bf16(low: __m512, high: __m512) -> __m512 {
                 unsafe { $pair(low, high) }
             }
@@ -147,8 +157,8 @@ macro_rules! vectors_of_512_bits {
     };
 }
 
-vectors_of_512_bits!(Avx512, "avx512f", in_f32, pair_by_bits, pairs_by_bits);
-vectors_of_512_bits!(Avx512Bf16, "avx512f,avx512bf16", in_bf16, pair, pairs);
+vectors_of_512_bits!(Avx512, "avx512f", in_f32, bytes::dot_halves, pair_by_bits, pairs_by_bits);
+vectors_of_512_bits!(Avx512Bf16, "avx512f,avx512bf16,avx512vnni", in_bf16, bytes::dot_512, pair, pairs);
 
 /// A mask of the first `count` lanes.
 #[inline(always)]

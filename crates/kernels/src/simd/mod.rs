@@ -6,7 +6,8 @@ use std::sync::OnceLock;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
-#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
+mod bytes;
 pub(crate) mod emulated;
 mod math;
 
@@ -50,10 +51,14 @@ pub(crate) trait Simd: Copy + 'static {
     unsafe fn div(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn max(a: Self::V, b: Self::V) -> Self::V;
     unsafe fn min(a: Self::V, b: Self::V) -> Self::V;
-    /// `a * b + c`, rounded once.
+    /// `a * b + c`, rounded once where the processor can.
     unsafe fn fma(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
     /// `c` and, in f32, the two products of a pair of bf16 numbers a lane.
     unsafe fn dot_bf16(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// `c`, 32-bit integers, and the products of four bytes a lane: those of `a` in `0..=127`, those of `b` in `-127..=127`.
+    unsafe fn dot_bytes(a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    /// 32-bit integers as f32.
+    unsafe fn from_integers(v: Self::V) -> Self::V;
     /// A pair of bf16 numbers a lane: the nearest ones to those of `low` and `high`.
     unsafe fn pair_bf16(low: Self::V, high: Self::V) -> Self::V;
     /// A pair of bf16 numbers a lane, nearest to the `2 * LANES` numbers behind `p` in their order.
@@ -259,7 +264,7 @@ pub enum Isa {
     Avx2,
     /// AVX-512F: 512 bits; products of bf16 numbers are made in f32.
     Avx512,
-    /// AVX-512F with AVX-512 BF16, which multiplies bf16 numbers.
+    /// AVX-512F with AVX-512 BF16, which multiplies bf16 numbers, and AVX-512 VNNI, which multiplies bytes.
     Avx512Bf16,
 }
 
@@ -312,7 +317,9 @@ fn detect() -> Option<Isa> {
     if !is_x86_feature_detected!("avx512f") {
         return Some(Isa::Avx2);
     }
-    Some(if is_x86_feature_detected!("avx512bf16") { Isa::Avx512Bf16 } else { Isa::Avx512 })
+    // Every processor that has the former has the latter.
+    let products = is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni");
+    Some(if products { Isa::Avx512Bf16 } else { Isa::Avx512 })
 }
 
 #[cfg(not(target_arch = "x86_64"))]
