@@ -22,11 +22,14 @@ fn bad_usage_is_status_2() {
     check("evaluate model --text text.txt --fail-if perplexity", "'perplexity>90'");
     check("evaluate model --text text.txt --batch-size 0", "--batch-size");
     check("evaluate model --text text.txt --device gpu", "\"cuda:1\"");
+    check("evaluate model --text text.txt --precision fp8", "fp32, bf16, int8");
+    check("evaluate model --text text.txt --precision int8 --batch-size 2", "--batch-size 2 with --precision int8");
     check("generate model", "--prompt");
     check("generate model --prompt a", "model: not there");
     check("generate model --prompt a --temperature -1", "--temperature");
     check("generate model --prompt a --top-p 0", "`--top-p` = 0.0: allowed: a number above 0");
     check("generate model --prompt a --max-tokens many", "--max-tokens");
+    check("generate model --prompt a --precision auto", "fp32, bf16, int8");
     check("inspect", "MODEL");
     check("inspect none", "none: not there");
 }

@@ -62,9 +62,19 @@ impl Decoder {
     }
 
     fn project(&self, reading: Reading, x: &Tensor) -> Result<Tensor, Error> {
-        match self.projections.iter().find(|(own, ..)| *own == reading) {
-            Some((_, weight, bias)) => Ok(x.f_linear(weight, Some(bias))?),
+        match self.projection(reading) {
+            Some((weight, bias)) => Ok(x.f_linear(weight, Some(bias))?),
             None => Ok(x.shallow_clone()),
         }
+    }
+
+    /// Weight `[E, H]` and bias `[E]` of the projection, where there is one.
+    pub(crate) fn projection(&self, reading: Reading) -> Option<(&Tensor, &Tensor)> {
+        self.projections.iter().find(|(own, ..)| *own == reading).map(|(_, weight, bias)| (weight, bias))
+    }
+
+    /// Weight `[V, E]` or `[V, H]` and bias `[V]` of the softmax.
+    pub(crate) fn softmax(&self) -> (&Tensor, &Tensor) {
+        (&self.weight, &self.bias)
     }
 }

@@ -118,7 +118,11 @@ impl Encoder {
         }
     }
 
-    fn stack(&self, reading: Reading) -> Result<&[GruLayer], Error> {
+    /// The layers that read in that direction, from the input on.
+    ///
+    /// # Errors
+    /// When there are none.
+    pub(crate) fn stack(&self, reading: Reading) -> Result<&[GruLayer], Error> {
         let found = self.stacks.iter().find(|(own, _)| *own == reading);
         found.map(|(_, layers)| layers.as_slice()).ok_or_else(|| {
             Error::Unsupported(format!("this model has no {} half (model.direction says which it has)", reading.name()))

@@ -33,13 +33,14 @@ impl GruLayer {
             bias_hh: add("bias_hh", &[3 * hidden]),
             hidden,
         };
-        grulm_kernels::flatten(&layer.weights(&layer.weight_hh))?;
+        grulm_kernels::flatten(&layer.weights())?;
         Ok(layer)
     }
 
-    /// The layer's weights with a recurrent matrix in place of its own.
-    fn weights<'a>(&'a self, weight_hh: &'a Tensor) -> GruWeights<'a> {
-        GruWeights { weight_ih: &self.weight_ih, weight_hh, bias_ih: &self.bias_ih, bias_hh: &self.bias_hh }
+    /// The weights.
+    pub(crate) fn weights(&self) -> GruWeights<'_> {
+        let Self { weight_ih, weight_hh, bias_ih, bias_hh, .. } = self;
+        GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }
     }
 
     /// Width of the output.
@@ -62,6 +63,6 @@ impl GruLayer {
             }
             _ => self.weight_hh.shallow_clone(),
         };
-        Ok(grulm_kernels::gru(x, h, &self.weights(&dropped), compute)?)
+        Ok(grulm_kernels::gru(x, h, &GruWeights { weight_hh: &dropped, ..self.weights() }, compute)?)
     }
 }

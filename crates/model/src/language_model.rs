@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use grulm_kernels::{Compute, autocast};
+use grulm_kernels::{Compute, Packing, Sequence, SequenceWeights, autocast};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{
     Carry, Decoder, DropoutConfig, Encoder, Error, ModelConfig, Noise, OutputPenalties, Params, Reading, Shape,
-    WEIGHTS_FILE, WeightFormat,
+    WEIGHTS_FILE, WeightFormat, gru::GruLayer,
 };
 
 /// A GRU language model and its weights.
@@ -201,6 +201,27 @@ impl LanguageModel {
             let logits = self.decoder.logits(reading, &y.f_reshape([-1, width])?)?;
             Ok((logits.f_view([time, batch, -1])?, after))
         })?
+    }
+
+    /// The model as it reads one sequence, a token at a time: on a CPU the fastest way. It has a copy of the weights, packed
+    /// as they are now.
+    ///
+    /// # Errors
+    /// When the model does not read in that direction, or does not lie on the CPU.
+    pub fn sequence(&self, reading: Reading, packing: Packing) -> Result<Sequence, Error> {
+        if self.device() != Device::Cpu {
+            let (name, device) = (packing.name(), self.device());
+            return Err(Error::Unsupported(format!(
+                "packed weights ({name}) are for the CPU; the model is on {device:?}"
+            )));
+        }
+        let weights = SequenceWeights {
+            embedding: self.encoder.embedding(),
+            layers: self.encoder.stack(reading)?.iter().map(GruLayer::weights).collect(),
+            projection: self.decoder.projection(reading),
+            softmax: self.decoder.softmax(),
+        };
+        Ok(Sequence::new(&weights, packing)?)
     }
 }
 

@@ -39,6 +39,6 @@ pub use params::{Param, Params};
 pub use penalties::OutputPenalties;
 pub use pool::Pool;
 pub use random::Site;
-pub use sample::Sampling;
+pub use sample::{Sampler, Sampling};
 pub use shape::{SHAPE_FILE, Shape, WEIGHTS_FILE};
 pub use weights::{WeightFormat, convert_weights, load_tensors, save_tensors};

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use grulm_cli::{
     args::{ConfigArgs, ModelArgs, TrainArgs},
     exit::EXIT_STATUS,
     gate::Gate,
 };
+use grulm_kernels::Packing;
 
 /// Trains GRU language models on your own text.
 ///
@@ -56,6 +57,27 @@ pub(crate) struct FindLrArgs {
     pub(crate) config: ConfigArgs,
 }
 
+/// How weights are stored and multiplied.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// 32-bit floating point
+    Fp32,
+    /// Bfloat16, summed up in 32 bits
+    Bf16,
+    /// Eight bits and a scale a row; on a CPU, a token at a time
+    Int8,
+}
+
+impl From<PrecisionArg> for Packing {
+    fn from(precision: PrecisionArg) -> Self {
+        match precision {
+            PrecisionArg::Fp32 => Self::Fp32,
+            PrecisionArg::Bf16 => Self::Bf16,
+            PrecisionArg::Int8 => Self::Int8,
+        }
+    }
+}
+
 /// Options of `evaluate`.
 #[derive(Debug, Args)]
 pub(crate) struct EvaluateArgs {
@@ -69,6 +91,9 @@ pub(crate) struct EvaluateArgs {
     /// faster; each piece then begins after 128 tokens of context
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch_size: u16,
+    /// How weights are stored and multiplied: what `generate --precision` costs
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Fp32, value_name = "P")]
+    pub(crate) precision: PrecisionArg,
     /// Print one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -108,6 +133,9 @@ pub(crate) struct GenerateArgs {
     /// The same seed gives the same text
     #[arg(long, default_value_t = 0, value_name = "S")]
     pub(crate) seed: u64,
+    /// How weights are stored and multiplied; unless given, bf16 where the device multiplies it in hardware, else fp32
+    #[arg(long, value_enum, value_name = "P")]
+    pub(crate) precision: Option<PrecisionArg>,
     /// Print one JSON object at the end, instead of the text as it comes
     #[arg(long)]
     pub(crate) json: bool,

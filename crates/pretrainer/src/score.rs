@@ -5,9 +5,9 @@ use std::ops::Range;
 use anyhow::bail;
 use grulm_cli::output::{Object, figures_to_json};
 use grulm_corpus::{Special, TokenStream};
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, Packing};
 use grulm_model::Reading;
-use grulm_tasks::{Bundle, TextScore, token_nlls};
+use grulm_tasks::{Bundle, TextScore, sequence_nlls, token_nlls};
 use serde_json::Value;
 
 /// A scored text.
@@ -18,16 +18,29 @@ pub(crate) struct Scored {
     readings: Vec<(Reading, Vec<f32>)>,
 }
 
-/// Scores `stream`, a text of `bytes`, in 32-bit arithmetic. With one lane the state is carried through the whole text.
+/// Scores `stream`, a text of `bytes`. With one lane the state is carried through the whole text; weights of eight bits have
+/// only one.
 ///
 /// # Errors
 /// When libtorch refuses, out of memory included.
-pub(crate) fn score(bundle: &Bundle, stream: &TokenStream, bytes: u64, lanes: usize) -> anyhow::Result<Scored> {
+pub(crate) fn score(
+    bundle: &Bundle,
+    stream: &TokenStream,
+    bytes: u64,
+    lanes: usize,
+    packing: Packing,
+) -> anyhow::Result<Scored> {
     let eos = bundle.tokenizer.special(Special::Eos);
     let readings = bundle.model.config().direction.readings();
     let mut scored = Scored { figures: Vec::new(), readings: Vec::new() };
     for &reading in readings {
-        let nlls = token_nlls(&bundle.model, reading, stream, lanes, eos, Compute::fp32())?;
+        let nlls = match packing.precision() {
+            Some(precision) => {
+                let compute = Compute { precision, ..Compute::fp32() };
+                token_nlls(&bundle.model, reading, stream, lanes, eos, compute)?
+            }
+            None => sequence_nlls(&bundle.model, reading, stream, eos, packing)?,
+        };
         scored.figures.extend(TextScore::new(&nlls, bytes).figures(&suffix(readings, reading)));
         scored.readings.push((reading, nlls));
     }

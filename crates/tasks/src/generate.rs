@@ -1,21 +1,16 @@
 //! Text generation, a token at a time.
 
 use grulm_corpus::{Special, StreamDecoder};
-use grulm_kernels::Compute;
-use grulm_model::{Carry, Reading, Sampling};
-use tch::{Kind, Tensor, no_grad};
+use grulm_kernels::Packing;
+use grulm_model::{Sampler, Sampling};
 
-use crate::{Error, bundle::Bundle};
-
-/// Tokens of a prompt that are read in one pass.
-const PROMPT_WINDOW: usize = 256;
+use crate::{Error, bundle::Bundle, reader::Reader};
 
 /// Writes on from a prompt: an iterator over pieces of text, which ends at `<eos>` or at the limit.
 pub struct Generation<'a> {
     bundle: &'a Bundle,
-    sampling: Sampling,
-    compute: Compute,
-    carry: Carry,
+    sampler: Sampler,
+    reader: Reader<'a>,
     /// Until the text has ended.
     decoder: Option<StreamDecoder<'a>>,
     /// Initial `<eos>`, prompt, and what was generated.
@@ -28,21 +23,25 @@ pub struct Generation<'a> {
 }
 
 impl<'a> Generation<'a> {
-    /// Begins after `prompt`, which is cleaned as the corpus was and may be empty or of any length.
+    /// Begins after `prompt`, which is cleaned as the corpus was and may be empty or of any length. On a CPU the weights are
+    /// copied and packed as `packing` says, so that nothing but the text takes memory from then on.
     ///
     /// # Errors
-    /// When the model has no forward half, a setting is out of range, or the prompt cannot be encoded.
+    /// When the model has no forward half, or lies on another device and `packing` is for CPUs alone; when a setting is out of
+    /// range, or the prompt cannot be encoded.
     pub fn new(
         bundle: &'a Bundle,
         prompt: &str,
         limit: usize,
         sampling: Sampling,
-        compute: Compute,
+        packing: Packing,
     ) -> Result<Self, Error> {
         sampling.validate().map_err(grulm_model::Error::from)?;
         let mut tokens = vec![bundle.tokenizer.special(Special::Eos)];
         bundle.tokenizer.encode(&bundle.cleaner.clean(prompt), &mut tokens)?;
-        let carry = bundle.model.encoder().zero_carry(Reading::Forward, 1, bundle.model.device())?;
+        let reader = Reader::new(&bundle.model, packing)?;
+        let vocabulary = usize::try_from(bundle.model.vocab_size()).unwrap_or(0);
+        let sampler = Sampler::new(sampling, vocabulary);
         let mut decoder = bundle.tokenizer.decoder();
         for &id in &tokens[1..] {
             // The decoder must know the prompt, to know whether a space stands before the first generated word.
@@ -50,7 +49,7 @@ impl<'a> Generation<'a> {
         }
         let prompt = tokens.len();
         let decoder = Some(decoder);
-        Ok(Self { bundle, sampling, compute, carry, decoder, tokens, read: 0, prompt, limit, ended: false })
+        Ok(Self { bundle, sampler, reader, decoder, tokens, read: 0, prompt, limit, ended: false })
     }
 
     /// Tokens generated so far, without the final `<eos>`.
@@ -65,31 +64,16 @@ impl<'a> Generation<'a> {
         self.ended
     }
 
-    /// Reads what has not been read, and returns the logits of what follows.
-    fn advance(&mut self) -> Result<Vec<f32>, Error> {
-        let mut logits = Vec::new();
-        while self.read < self.tokens.len() {
-            let end = self.tokens.len().min(self.read + PROMPT_WINDOW);
-            let window: Vec<i64> = self.tokens[self.read..end].iter().map(|&id| i64::from(id)).collect();
-            let window = Tensor::from_slice(&window).view([-1, 1]).to_device(self.bundle.model.device());
-            let pass = || self.bundle.model.logits(Reading::Forward, &window, &self.carry, self.compute);
-            let (all, after) = no_grad(pass)?;
-            self.carry = after;
-            logits = Vec::<f32>::try_from(all.f_get(-1)?.f_view(-1)?.f_to_kind(Kind::Float)?)?;
-            self.read = end;
-        }
-        Ok(logits)
-    }
-
     fn next_piece(&mut self) -> Result<Option<String>, Error> {
         while !self.ended && self.generated() < self.limit {
-            let mut logits = self.advance()?;
+            let logits = self.reader.read(&self.tokens[self.read..])?;
+            self.read = self.tokens.len();
             for special in [Special::Pad, Special::Unk, Special::Bos, Special::Sep, Special::Mask] {
                 if let Some(logit) = logits.get_mut(self.bundle.tokenizer.special(special) as usize) {
                     *logit = f32::NEG_INFINITY;
                 }
             }
-            let id = self.sampling.choose(&mut logits, &self.tokens[1..], self.tokens.len() as u64);
+            let id = self.sampler.choose(logits, &self.tokens[1..], self.tokens.len() as u64);
             if id == self.bundle.tokenizer.special(Special::Eos) {
                 self.ended = true;
                 break;
@@ -114,9 +98,9 @@ impl Iterator for Generation<'_> {
 
 impl std::fmt::Debug for Generation<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { sampling, tokens, prompt, limit, ended, .. } = self;
+        let Self { sampler, tokens, prompt, limit, ended, .. } = self;
         let mut fields = f.debug_struct("Generation");
-        fields.field("sampling", sampling).field("tokens", tokens).field("prompt", prompt);
+        fields.field("sampling", sampler.sampling()).field("tokens", tokens).field("prompt", prompt);
         fields.field("limit", limit).field("ended", ended).finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! Perplexity, counted as the literature counts it.
 
 use grulm_corpus::TokenStream;
-use grulm_kernels::{Compute, autocast};
+use grulm_kernels::{Compute, Packing, autocast};
 use grulm_model::{LanguageModel, Reading};
 use tch::{Kind, Tensor, no_grad};
 
@@ -72,6 +72,38 @@ pub fn token_nlls(
         step = end;
     }
     Ok(nlls)
+}
+
+/// What [`token_nlls`] gives with one lane, by weights packed as `packing` says: a token at a time, on a CPU.
+///
+/// # Errors
+/// When the model does not read in that direction or does not lie on the CPU, or a token is not in its vocabulary.
+pub fn sequence_nlls(
+    model: &LanguageModel,
+    reading: Reading,
+    stream: &TokenStream,
+    eos: u32,
+    packing: Packing,
+) -> Result<Vec<f32>, Error> {
+    let text = Text { stream, reading, eos };
+    let mut sequence = model.sequence(reading, packing)?;
+    let mut place_nll = |place| {
+        let [input, target] =
+            [text.token(place - 1), text.token(place)].map(|token| u32::try_from(token).unwrap_or(u32::MAX));
+        nll(sequence.predict(input)?, target)
+    };
+    let nlls: Result<_, grulm_kernels::Error> = (0..stream.len() as i64).map(&mut place_nll).collect();
+    Ok(nlls.map_err(grulm_model::Error::from)?)
+}
+
+/// The negative log likelihood of `target` under `logits`.
+fn nll(logits: &[f32], target: u32) -> Result<f32, grulm_kernels::Error> {
+    let Some(&own) = logits.get(target as usize) else {
+        return Err(grulm_kernels::Error(format!("token {target}; expected 0 to {}", logits.len().saturating_sub(1))));
+    };
+    let most = logits.iter().fold(f32::NEG_INFINITY, |most, &logit| most.max(logit));
+    let sum: f64 = logits.iter().map(|logit| f64::from((logit - most).exp())).sum();
+    Ok((sum.ln() + f64::from(most) - f64::from(own)) as f32)
 }
 
 /// A stream as a model of one direction reads it.

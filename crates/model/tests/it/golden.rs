@@ -44,7 +44,7 @@
 //! logits([5, 5], tied=True, projection=True, stacks=2, stack=1)   # backward with a projection of its own
 //! ```
 
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, Packing};
 use grulm_model::{Direction, LanguageModel, ModelConfig, Reading};
 use tch::{
     Device::Cpu,
@@ -78,6 +78,15 @@ fn check(config: &ModelConfig, reading: Reading, last: [f64; 7], sum: f64) {
     let found = Vec::<f64>::try_from(logits.get(3).get(1).to_kind(Double)).unwrap();
     for (found, expect) in found.iter().zip(last) {
         assert!((found - expect).abs() < 1e-5, "{config:?}: {found}, PyTorch {expect}");
+    }
+    let mut sequence = model.sequence(reading, Packing::Fp32).unwrap();
+    for t in 0..4 {
+        let token = tokens.int64_value(&[t, 1]) as u32;
+        let step = logits.get(t).get(1);
+        for (u, found) in sequence.predict(token).unwrap().iter().enumerate() {
+            let expect = step.double_value(&[u as i64]);
+            assert!((f64::from(*found) - expect).abs() < 1e-5, "{config:?}: a token at a time: {found}, {expect}");
+        }
     }
     let weights = Tensor::arange(logits.numel() as i64, (Double, Cpu)).cos();
     let found = (logits.to_kind(Double).view(-1) * weights).sum(Double).double_value(&[]);

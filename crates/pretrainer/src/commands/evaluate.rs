@@ -6,6 +6,7 @@ use grulm_cli::{
     files, gate, logging, output,
 };
 use grulm_corpus::{Special, TokenStream, tokenize_files};
+use grulm_kernels::Packing;
 use grulm_tasks::Bundle;
 use grulm_train::LogLevel;
 
@@ -14,6 +15,11 @@ use crate::{cli::EvaluateArgs, score::score};
 /// Scores text and prints the figures.
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
+    let packing = Packing::from(args.precision);
+    if packing.precision().is_none() && args.batch_size > 1 {
+        let reason = format!("--batch-size {} with --precision {}: allowed: 1", args.batch_size, packing.name());
+        return Err(Usage(reason).into());
+    }
     let (folder, device) = compute::find_model(&args.model)?;
     let bundle = Bundle::open(&folder, device)?;
     let text = tokenize_files("--text", &args.text, &bundle.cleaner, &bundle.tokenizer)?;
@@ -29,7 +35,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         );
     }
     let stream = TokenStream::from_tokens(text.tokens.clone());
-    let scored = score(&bundle, &stream, text.bytes, usize::from(args.batch_size))?;
+    let scored = score(&bundle, &stream, text.bytes, usize::from(args.batch_size), packing)?;
     let mut figures = scored.figures.clone();
     let counts =
         [("documents", text.documents), ("words", text.words), ("bytes", text.bytes), ("unknown", text.unknown)];

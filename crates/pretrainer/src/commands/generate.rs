@@ -1,7 +1,7 @@
 //! `pretrainer generate`.
 
 use grulm_cli::{compute, exit::Ending, logging, output};
-use grulm_kernels::Compute;
+use grulm_kernels::Packing;
 use grulm_model::Sampling;
 use grulm_tasks::{Bundle, Generation};
 use grulm_train::LogLevel;
@@ -36,7 +36,8 @@ pub(crate) fn generate(args: &GenerateArgs) -> anyhow::Result<Ending> {
     })?;
     let (folder, device) = compute::find_model(&args.model)?;
     let bundle = Bundle::open(&folder, device)?;
-    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, Compute::fp32())?;
+    let packing = args.precision.map_or_else(|| Packing::best(device), Packing::from);
+    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, packing)?;
     if args.json {
         let text = generation.by_ref().collect::<Result<String, _>>()?;
         let (tokens, ended) = (generation.generated(), generation.ended());

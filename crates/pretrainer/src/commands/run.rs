@@ -14,6 +14,7 @@ use grulm_cli::{
     stage::Trained,
 };
 use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
+use grulm_kernels::Packing;
 use grulm_tasks::{Bundle, bundle::weights_sha256};
 use grulm_train::best_checkpoint;
 use serde::{Deserialize, Serialize};
@@ -109,7 +110,7 @@ fn test_scores(run_dir: &Path, best: &Path, bundle: &Bundle, corpus: &Corpus) ->
     }
     tracing::info!("scoring {} test tokens with {}", output::grouped(stream.len()), best.display());
     let bytes = corpus.manifest.splits.get(&Split::Test).map_or(0, |info| info.bytes);
-    let scores = output::figures_to_json(&score(bundle, &stream, bytes, 1)?.figures);
+    let scores = output::figures_to_json(&score(bundle, &stream, bytes, 1, Packing::Fp32)?.figures);
     let scores = TestScores { checkpoint, weights_sha256, corpus: fingerprint, scores };
     files::write(&path, &[serde_json::to_vec_pretty(&scores)?, b"\n".to_vec()].concat())?;
     Ok(Some(scores))

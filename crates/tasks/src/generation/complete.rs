@@ -2,7 +2,7 @@
 
 use grulm_corpus::Special;
 use grulm_kernels::Compute;
-use grulm_model::{Reading, Sampling};
+use grulm_model::{Reading, Sampler, Sampling};
 use tch::{Kind, Tensor, no_grad};
 
 use super::Completer;
@@ -23,6 +23,7 @@ struct Lane {
     tokens: Vec<u32>,
     prompt: usize,
     ended: bool,
+    sampler: Sampler,
 }
 
 impl Lane {
@@ -48,13 +49,15 @@ pub fn complete(
     let (model, device) = (&bundle.model.model, bundle.model.model.device());
     let eos = tokenizer.special(Special::Eos);
     let never = [Special::Pad, Special::Unk, Special::Bos, Special::Sep, Special::Mask].map(|s| tokenizer.special(s));
-    let lane = |prompt: &String| {
+    let vocabulary = usize::try_from(model.vocab_size()).unwrap_or(0);
+    let lane = |(index, prompt): (usize, &String)| {
         // What would be an empty completion, without its final <eos>.
         let (mut tokens, _) = Text { text: prompt.clone(), pair: Some(String::new()) }.encode(cleaner, tokenizer)?;
         tokens.pop();
-        Ok(Lane { prompt: tokens.len(), tokens, ended: false })
+        let own = Sampling { seed: sampling.seed.wrapping_add(index as u64), ..sampling.clone() };
+        Ok(Lane { prompt: tokens.len(), tokens, ended: false, sampler: Sampler::new(own, vocabulary) })
     };
-    let mut lanes = prompts.iter().map(lane).collect::<Result<Vec<_>, Error>>()?;
+    let mut lanes = prompts.iter().enumerate().map(lane).collect::<Result<Vec<_>, Error>>()?;
     let mut carry = model.encoder().zero_carry(Reading::Forward, lanes.len() as i64, device)?;
     let mut at = 0;
     while lanes.iter().any(|lane| !lane.is_done(limit)) {
@@ -70,7 +73,7 @@ pub fn complete(
             continue;
         }
         let logits = Vec::<Vec<f32>>::try_from(logits.f_squeeze_dim(0)?.f_to_kind(Kind::Float)?)?;
-        for (index, (lane, mut logits)) in lanes.iter_mut().zip(logits).enumerate() {
+        for (lane, mut logits) in lanes.iter_mut().zip(logits) {
             if lane.tokens.len() != at || lane.is_done(limit) {
                 continue;
             }
@@ -79,8 +82,7 @@ pub fn complete(
                     *logit = f32::NEG_INFINITY;
                 }
             }
-            let own = Sampling { seed: sampling.seed.wrapping_add(index as u64), ..sampling.clone() };
-            let id = own.choose(&mut logits, &lane.tokens[1..], at as u64);
+            let id = lane.sampler.choose(&mut logits, &lane.tokens[1..], at as u64);
             if id == eos {
                 lane.ended = true;
             } else {

@@ -1,6 +1,6 @@
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, Packing};
 use grulm_model::{Direction, LanguageModel, Reading};
-use grulm_tasks::{TextScore, TokenSplit, score_split, token_nlls};
+use grulm_tasks::{TextScore, TokenSplit, score_split, sequence_nlls, token_nlls};
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
 use crate::sample::{model, stream, tokens};
@@ -72,6 +72,27 @@ fn a_backward_model_reads_the_mirrored_text() {
         let expect = plain(&model, Reading::Backward, &mirrored);
         assert_near(&nlls(&model, Reading::Backward, &text, lanes), &expect, tolerance, &format!("{count}, {lanes}"));
     }
+}
+
+#[test]
+fn packed_weights_score_as_passes_do() {
+    let both = model(Direction::Both, VOCABULARY);
+    let tokens = tokens(300, VOCABULARY as u32);
+    for reading in [Reading::Forward, Reading::Backward] {
+        let expect = nlls(&both, reading, &tokens, 1);
+        for (packing, tolerance) in [(Packing::Fp32, 1e-5), (Packing::Bf16, 0.02), (Packing::Int8, 0.02)] {
+            let found = sequence_nlls(&both, reading, &stream(&tokens), EOS, packing).unwrap();
+            assert_near(&found, &expect, tolerance, packing.name());
+            assert!(packing == Packing::Fp32 || found != expect, "{}: the weights are rounded", packing.name());
+        }
+    }
+    let score = |tokens: &[u32], reading| {
+        let forward = model(Direction::Forward, VOCABULARY);
+        sequence_nlls(&forward, reading, &stream(tokens), EOS, Packing::Int8)
+    };
+    assert!(score(&[], Reading::Forward).unwrap().is_empty());
+    assert!(score(&[3], Reading::Backward).is_err());
+    assert!(score(&[3, 99], Reading::Forward).is_err() && score(&[99, 3], Reading::Forward).is_err());
 }
 
 #[test]
