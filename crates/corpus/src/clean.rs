@@ -3,12 +3,12 @@
 use std::{borrow::Cow, fs, io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use unicode_normalization::{
     IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
 };
 
 use self::stop_words::StopWords;
+use crate::digest::sha256;
 use crate::{CleanConfig, Error, Replace, UnicodeForm, Unit};
 
 mod control;
@@ -187,8 +187,7 @@ impl Cleaner {
     /// SHA-256 of the JSON, in hexadecimal: two corpora with the same hash were cleaned alike.
     #[must_use]
     pub fn hash(&self) -> String {
-        let digest = Sha256::digest(self.json().as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        sha256(self.json().as_bytes())
     }
 
     /// Writes `cleaning.json`, to a temporary name first.

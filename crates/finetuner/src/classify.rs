@@ -15,7 +15,6 @@ use grulm_tasks::{
         LabelledTexts, TrainingData, read_labelled, read_training_data, score,
     },
 };
-use sha2::{Digest, Sha256};
 use tch::Device;
 
 use crate::{
@@ -59,7 +58,7 @@ pub(crate) fn assemble(
         classifier.load_encoder(&pretrained.folder)?;
         Some(pretrained.sha256.clone())
     };
-    let corpus = Some(fingerprint(&data));
+    let corpus = Some(data.fingerprint());
     let provenance =
         Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
     let compute = config.compute(device);
@@ -93,18 +92,6 @@ pub(crate) fn score_test(
     let encoding = task.encoding()?;
     let texts = read_labelled("task.test", &task.test, fields, encoding, labels, &cleaner, &tokenizer)?;
     Ok(score(&model, &texts, config.train.batch_size, Compute::fp32())?.figures())
-}
-
-/// A SHA-256 of texts and labels: what a resumed run must find again.
-fn fingerprint(data: &TrainingData) -> String {
-    let mut hasher = Sha256::new();
-    for texts in [Some(&data.train), data.valid.as_ref()].into_iter().flatten() {
-        hasher.update(texts.examples.sha256());
-        for label in &texts.labels {
-            hasher.update(label.to_le_bytes());
-        }
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Says how much of the text the pretrained tokenizer does not know: it may be the wrong one.

@@ -14,7 +14,6 @@ use grulm_tasks::{
     },
     score_split,
 };
-use sha2::{Digest, Sha256};
 use tch::Device;
 
 use crate::{
@@ -50,7 +49,7 @@ pub(crate) fn assemble(
         model.params().load(&folder.join(WEIGHTS_FILE))?;
         Some(sha256)
     };
-    let corpus = Some(fingerprint(&data));
+    let corpus = Some(data.fingerprint());
     let provenance =
         Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
     let facts = facts(task.format, &data);
@@ -86,14 +85,6 @@ pub(crate) fn assemble(
 
 fn split(text: &Examples) -> TokenSplit {
     TokenSplit { stream: text.stream().clone(), bytes: text.bytes() }
-}
-
-fn fingerprint(data: &GenerationData) -> String {
-    let mut hasher = Sha256::new();
-    for text in [Some(&data.train), data.valid.as_ref()].into_iter().flatten() {
-        hasher.update(text.sha256());
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn facts(format: GenerationFormat, data: &GenerationData) -> Vec<(String, String)> {

@@ -10,10 +10,10 @@ use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_model::{LanguageModel, SHAPE_FILE, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 use tch::Device;
 
-use crate::Error;
+use crate::{Error, digest::hex};
 
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const CLEANING_FILE: &str = "cleaning.json";
@@ -265,7 +265,7 @@ pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
     let mut file = std::fs::File::open(&path).map_err(Error::io(&path))?;
     let mut hasher = Sha256::new();
     std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(Error::io(&path))?;
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(hasher))
 }
 
 struct HashWriter<'a>(&'a mut Sha256);

@@ -21,6 +21,7 @@
 mod buckets;
 pub mod bundle;
 pub mod classification;
+mod digest;
 mod error;
 mod examples;
 mod generate;

@@ -25,9 +25,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tokenizers::Tokenizer as Library;
 
+use crate::digest::sha256;
 use crate::{Error, TokenizerConfig};
 use decode::Detokenizer;
 pub use decode::StreamDecoder;
@@ -115,7 +115,7 @@ impl Tokenizer {
         let encoder = Encoder::of(kind, &library);
         let skipped = |id| Special::ALL.into_iter().zip(specials).any(|(s, of)| of == id && !in_text.contains(&s));
         let detokenizer = Detokenizer::of(kind, &tokens, skipped);
-        let hash = Sha256::digest(&json).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = sha256(&json);
         Ok(Self { library, encoder, detokenizer, tokens, specials, in_text, json, hash })
     }
 

@@ -8,9 +8,10 @@ use grulm_corpus::{
     labelled::{self, Fields, Labels, Row},
 };
 use grulm_model::Site;
+use sha2::{Digest as _, Sha256};
 
 use super::config::ClassificationConfig;
-use crate::{Error, Examples, ExamplesWriter, Framing, Text};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex};
 
 /// Texts with their labels.
 #[derive(Debug)]
@@ -30,6 +31,21 @@ pub struct TrainingData {
     pub train: LabelledTexts,
     /// The texts that choose.
     pub valid: Option<LabelledTexts>,
+}
+
+impl TrainingData {
+    /// A SHA-256 of texts and labels: what a resumed run must find again.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for texts in [Some(&self.train), self.valid.as_ref()].into_iter().flatten() {
+            hasher.update(texts.examples.sha256());
+            for label in &texts.labels {
+                hasher.update(label.to_le_bytes());
+            }
+        }
+        hex(hasher)
+    }
 }
 
 /// Reads the training and validation files of `config`.

@@ -5,9 +5,10 @@ use grulm_corpus::{
     labelled::{self, Labels},
 };
 use grulm_model::Site;
+use sha2::{Digest as _, Sha256};
 
 use super::config::{GenerationConfig, GenerationFormat};
-use crate::{Error, Examples, ExamplesWriter, Framing, Text};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex};
 
 /// What is learned from, and what chooses the best checkpoint.
 #[derive(Debug)]
@@ -16,6 +17,18 @@ pub struct GenerationData {
     pub train: Examples,
     /// Of the same kind.
     pub valid: Option<Examples>,
+}
+
+impl GenerationData {
+    /// A SHA-256 of the texts: what a resumed run must find again.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        let mut hasher = Sha256::new();
+        for text in [Some(&self.train), self.valid.as_ref()].into_iter().flatten() {
+            hasher.update(text.sha256());
+        }
+        hex(hasher)
+    }
 }
 
 /// Reads the training and validation files of `config`.
