@@ -33,6 +33,24 @@ fn rows_that_do_not_fit_are_named() {
 }
 
 #[test]
+fn what_would_fail_at_the_end_fails_at_the_start() {
+    let place = Workplace::new();
+    place.write("three.jsonl", "{\"text\": \"a\", \"label\": \"x\"}\n{\"text\": \"b\", \"label\": \"y\"}\n{\"text\": \"c\", \"label\": \"z\"}\n");
+    let check = |args: &str, status: i32, says: &str| {
+        for dry in ["", " --dry-run"] {
+            let ran = place.run(&format!("train -c c.toml {args}{dry}"));
+            assert_eq!(ran.status, Some(status), "{args}: {}", ran.stderr);
+            assert!(ran.stderr.contains(says), "{args}: {}", ran.stderr);
+            assert!(!place.path("model").exists());
+        }
+    };
+    check("--set task.test=[\"nowhere.jsonl\"]", 2, "`task.test` = \"nowhere.jsonl\"");
+    check("--set task.test=[\"three.jsonl\"]", 1, "three.jsonl:1: label \"x\"");
+    let three = "--set task.train=[\"three.jsonl\"] --set task.valid=[\"three.jsonl\"] --set task.test=[]";
+    check(&format!("{three} --set task.tune_threshold=true"), 2, "`task.tune_threshold` = true");
+}
+
+#[test]
 fn odd_texts_are_learned_from_and_labelled() {
     let place = Workplace::new();
     let long = "very good ".repeat(100_000);

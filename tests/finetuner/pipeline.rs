@@ -151,10 +151,12 @@ fn prompts_are_completed() {
     assert_eq!(place.read("one.jsonl"), place.read("many.jsonl"));
     let scores = json(&place.succeed("evaluate model --data prompts.jsonl --json"));
     assert!(scores["perplexity"].as_f64().unwrap() < 2.0, "{scores}");
+    assert!(place.succeed("inspect model").contains("prompt_field prompt"));
     place.write("text.txt", &"the cat sat on the mat\n".repeat(50));
     place.succeed("train -c g.toml --set task.format=text --set task.train=[\"text.txt\"] --set task.valid=[\"text.txt\"] --set task.test=[\"text.txt\"] --set run.dir=writer --set train.epochs=3.0");
     let ran = place.run("predict writer --input prompts.jsonl");
     assert!(ran.status == Some(2) && ran.stderr.contains("pretrainer generate"), "{}", ran.stderr);
+    assert!(place.succeed("inspect writer").contains("language_model"));
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct TrainArgs {
     /// Delete the run that the run folder holds, and start anew
     #[arg(long)]
     pub overwrite: bool,
-    /// Say what would be done, with estimates of memory, disk and time, and write nothing
+    /// Say what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 }

@@ -98,8 +98,9 @@ impl Previous {
             (true, false) => "an unfinished run".to_owned(),
             (false, _) => format!("a run with other settings ({})", list(&differing)),
         };
+        let go_on = if self.check_resumable().is_ok() { "go on with it with --resume, or " } else { "" };
         let dir = self.run_dir.display();
-        Usage(format!("{dir}: holds {what}; go on with it with --resume, or remove it and start anew with --overwrite"))
+        Usage(format!("{dir}: holds {what}; {go_on}remove it and start anew with --overwrite"))
     }
 
     /// Checks that the run can go on with the settings of now.

@@ -6,6 +6,7 @@ use grulm_cli::{
     output::{self, count},
     sections::Sections as _,
 };
+use grulm_config::Invalid;
 use grulm_corpus::Special;
 use grulm_kernels::Compute;
 use grulm_tasks::{
@@ -39,6 +40,14 @@ pub(crate) fn assemble(
         tracing::warn!(
             "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
         );
+    }
+    let labels = data.labels.len();
+    let allowed = format!("false: a threshold is for two labels, and there are {labels}");
+    Invalid::check("task.tune_threshold", task.tune_threshold, !task.tune_threshold || labels == 2, allowed)?;
+    if !task.test.is_empty() {
+        // What is wrong with it should not show after hours of training.
+        let _ =
+            read_labelled("task.test", &task.test, &task.fields(), task.encoding()?, &data.labels, cleaner, tokenizer)?;
     }
     warn_of_unknown(&data.train, &pretrained);
     let settings = ClassifierSettings {

@@ -39,6 +39,10 @@ pub(crate) fn assemble(
             "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
         );
     }
+    if !task.test.is_empty() {
+        // What is wrong with it should not show after hours of training.
+        let _ = read_generation_files(task, "task.test", &task.test, &cleaner, &tokenizer)?;
+    }
     let sizes = config.finetune.sizes(model.config());
     let vocab_size = model.vocab_size();
     drop(model);

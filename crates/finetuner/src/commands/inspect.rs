@@ -1,7 +1,8 @@
 //! `finetuner inspect`.
 
 use grulm_cli::{compute, exit::Ending, inspection::Inspection, logging, output};
-use grulm_tasks::{Bundle, classification::Classifier};
+use grulm_model::LanguageModel;
+use grulm_tasks::{Bundle, BundleModel as _, bundle, classification::Classifier, generation::Completer};
 use grulm_train::LogLevel;
 use serde_json::json;
 
@@ -11,15 +12,33 @@ use crate::cli::InspectArgs;
 pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
     let (folder, device) = compute::find_model(&args.model)?;
-    let bundle: Bundle<Classifier> = Bundle::open(&folder, device)?;
-    let settings = bundle.model.settings();
-    let sizes = (bundle.model.config(), bundle.model.params());
-    let inspection = Inspection::new(&folder, &bundle, sizes, "head", device)?
-        .with("task", json!("classification"))
-        .with("labels", json!(settings.labels))
-        .with("fields", json!(settings.fields))
-        .with("head", json!({ "hidden": settings.hidden, "window": settings.window }))
-        .with("calibration", json!(settings.calibration));
+    let kind = bundle::kind(&folder)?;
+    let inspection = match kind.as_str() {
+        Classifier::KIND => {
+            let bundle: Bundle<Classifier> = Bundle::open(&folder, device)?;
+            let settings = bundle.model.settings();
+            let sizes = (bundle.model.config(), bundle.model.params());
+            Inspection::new(&folder, &bundle, sizes, "head", device)?
+                .with("task", json!(kind))
+                .with("labels", json!(settings.labels))
+                .with("fields", json!(settings.fields))
+                .with("head", json!({ "hidden": settings.hidden, "window": settings.window }))
+                .with("calibration", json!(settings.calibration))
+        }
+        Completer::KIND => {
+            let bundle: Bundle<Completer> = Bundle::open(&folder, device)?;
+            let sizes = (bundle.model.model.config(), bundle.model.model.params());
+            Inspection::new(&folder, &bundle, sizes, "softmax", device)?
+                .with("task", json!(kind))
+                .with("fields", json!(bundle.model.settings))
+        }
+        // Anything else is no model of these programs, which opening it says.
+        _ => {
+            let bundle: Bundle<LanguageModel> = Bundle::open(&folder, device)?;
+            let sizes = (bundle.model.config(), bundle.model.params());
+            Inspection::new(&folder, &bundle, sizes, "softmax", device)?.with("task", json!(kind))
+        }
+    };
     if args.json {
         output::write_json(&inspection)?;
     } else {
