@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use grulm_cli::{
-    args::{ConfigArgs, ModelArgs, TrainArgs},
+    args::{ConfigArgs, ModelArgs, SamplingArgs, TrainArgs},
     exit::EXIT_STATUS,
     gate::Gate,
 };
@@ -115,24 +115,8 @@ pub(crate) struct GenerateArgs {
     /// The text to go on from; may be empty
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     pub(crate) prompt: String,
-    /// Tokens to generate, at most; the text ends earlier where the model ends it
-    #[arg(long, default_value_t = 200, value_name = "N")]
-    pub(crate) max_tokens: usize,
-    /// Below 1 the likely becomes likelier, above 1 less so; 0 always takes the most likely token
-    #[arg(long, default_value_t = 0.8, value_name = "T", allow_negative_numbers = true)]
-    pub(crate) temperature: f64,
-    /// Draw only from the K most likely tokens; 0 means all
-    #[arg(long, default_value_t = 0, value_name = "K")]
-    pub(crate) top_k: usize,
-    /// Draw only from the most likely tokens whose probabilities add up to P
-    #[arg(long, default_value_t = 0.95, value_name = "P", allow_negative_numbers = true)]
-    pub(crate) top_p: f64,
-    /// Above 1, tokens that stand in the text already become less likely
-    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
-    pub(crate) repetition_penalty: f64,
-    /// The same seed gives the same text
-    #[arg(long, default_value_t = 0, value_name = "S")]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) sampling: SamplingArgs,
     /// How weights are stored and multiplied; unless given, bf16 where the device multiplies it in hardware, else fp32
     #[arg(long, value_enum, value_name = "P")]
     pub(crate) precision: Option<PrecisionArg>,

@@ -2,7 +2,6 @@
 
 use grulm_cli::{compute, exit::Ending, logging, output};
 use grulm_kernels::Packing;
-use grulm_model::Sampling;
 use grulm_tasks::{Bundle, Generation};
 use grulm_train::LogLevel;
 use serde::Serialize;
@@ -23,21 +22,11 @@ struct Generated<'a> {
 /// Writes on from the prompt.
 pub(crate) fn generate(args: &GenerateArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
-    let sampling = Sampling {
-        temperature: args.temperature,
-        top_k: args.top_k,
-        top_p: args.top_p,
-        repetition_penalty: args.repetition_penalty,
-        seed: args.seed,
-    };
-    sampling.validate().map_err(|mut invalid| {
-        invalid.key.insert_str(0, "--");
-        invalid
-    })?;
+    let sampling = args.sampling.sampling()?;
     let (folder, device) = compute::find_model(&args.model)?;
     let bundle = Bundle::open(&folder, device)?;
     let packing = args.precision.map_or_else(|| Packing::best(device), Packing::from);
-    let mut generation = Generation::new(&bundle, &args.prompt, args.max_tokens, sampling, packing)?;
+    let mut generation = Generation::new(&bundle, &args.prompt, args.sampling.max_tokens, sampling, packing)?;
     if args.json {
         let text = generation.by_ref().collect::<Result<String, _>>()?;
         let (tokens, ended) = (generation.generated(), generation.ended());
