@@ -47,6 +47,8 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     check("--set task.test=[\"nowhere.jsonl\"]", 2, "`task.test` = \"nowhere.jsonl\"");
     check("--set task.test=[\"three.jsonl\"]", 1, "three.jsonl:1: label \"x\"");
     let three = "--set task.train=[\"three.jsonl\"] --set task.valid=[\"three.jsonl\"] --set task.test=[]";
+    let held_out = "--set task.train=[\"three.jsonl\"] --set task.valid=[] --set task.test=[]";
+    check(&format!("{held_out} --set task.valid_fraction=0.999999"), 2, "`task.valid_fraction` = 0.999999");
     check(&format!("{three} --set task.tune_threshold=true"), 2, "`task.tune_threshold` = true");
 }
 

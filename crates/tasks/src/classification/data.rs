@@ -51,8 +51,8 @@ impl TrainingData {
 /// Reads the training and validation files of `config`.
 ///
 /// # Errors
-/// When a file cannot be found or read or has a row that does not fit, there are fewer than two labels, or a label of the
-/// validation data stands in no training text.
+/// When a file cannot be found or read or has a row that does not fit, there are fewer than two labels or no text is left to
+/// learn from, or a label of the validation data stands in no training text.
 pub fn read_training_data(
     config: &ClassificationConfig,
     cleaner: &Cleaner,
@@ -71,6 +71,8 @@ pub fn read_training_data(
         return Err(Invalid::new("task.train", &config.train, allowed).into());
     }
     let (mut train, mut valid) = (train.finish()?, valid.finish()?);
+    let allowed = "a share that leaves texts to learn from";
+    Invalid::check("task.valid_fraction", config.valid_fraction, !train.examples.is_empty(), allowed)?;
     for label in train.labels.iter_mut().chain(&mut valid.labels) {
         *label = places[*label as usize];
     }

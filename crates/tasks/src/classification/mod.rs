@@ -9,6 +9,7 @@ mod summary_cache;
 
 use std::path::Path;
 
+use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{Noise, Params, Site, WeightFormat};
@@ -82,6 +83,7 @@ impl Classification {
         options: ClassificationOptions,
     ) -> Result<Self, Error> {
         let TrainingData { labels, train, valid } = data;
+        Invalid::check("the number of training texts", 0, !train.examples.is_empty(), "1 or more")?;
         let mut counts = vec![0; labels.len()];
         for &label in &train.labels {
             counts[label as usize] += 1;

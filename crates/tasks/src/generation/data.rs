@@ -1,5 +1,6 @@
 //! Files of text, and of prompts with completions, as tokens.
 
+use grulm_config::Invalid;
 use grulm_corpus::{
     Cleaner, Encoding, ReadOptions, Special, Tokenizer, documents, inputs,
     labelled::{self, Labels},
@@ -34,7 +35,7 @@ impl GenerationData {
 /// Reads the training and validation files of `config`.
 ///
 /// # Errors
-/// When a file cannot be found or read, or has a row that does not fit.
+/// When a file cannot be found or read, or has a row that does not fit, or no text is left to learn from.
 pub fn read_generation_data(
     config: &GenerationConfig,
     cleaner: &Cleaner,
@@ -49,8 +50,9 @@ pub fn read_generation_data(
     if !config.valid.is_empty() {
         for_each_text(config, "task.valid", &config.valid, |text| valid.push(text))?;
     }
-    let valid = valid.finish()?;
-    Ok(GenerationData { train: train.finish()?, valid: (!valid.is_empty()).then_some(valid) })
+    let (train, valid) = (train.finish()?, valid.finish()?);
+    Invalid::check("task.train", &config.train, !train.is_empty(), "files that hold text to learn from")?;
+    Ok(GenerationData { train, valid: (!valid.is_empty()).then_some(valid) })
 }
 
 /// Reads files of the kind that `config` says. `key` is what errors call the patterns.
