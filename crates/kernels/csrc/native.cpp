@@ -28,6 +28,8 @@ float* out_or_null(const Tensor& t) { return t.defined() ? out(t) : nullptr; }
 // The kernels' gradients are numbers without a history.
 void once() { TORCH_CHECK(!at::GradMode::is_enabled(), "grulm's kernels can be differentiated once, not twice"); }
 
+void ran(bool had_memory) { TORCH_CHECK(had_memory, "can't allocate memory for the kernels"); }
+
 const Table* table_of(AutogradContext* ctx) { return reinterpret_cast<const Table*>(ctx->saved_data["table"].toInt()); }
 
 grulm::GruSizes sizes_of(const Tensor& x, int64_t hidden) {
@@ -47,7 +49,7 @@ struct NativeGru : torch::autograd::Function<NativeGru> {
     states.select(0, 0).copy_(h0);
     const grulm::GruForward operands{sizes_of(x, H), in(x), in(w_ih), in(w_hh), in(b_i), in(b_h),
                                      out(states), out(gates), keep ? out(recurrent) : nullptr, keep};
-    reinterpret_cast<const Table*>(table)->gru_forward(&operands);
+    ran(reinterpret_cast<const Table*>(table)->gru_forward(&operands));
     ctx->saved_data["table"] = table;
     ctx->set_materialize_grads(false);
     const auto y = states.narrow(0, 1, T);
@@ -72,7 +74,7 @@ struct NativeGru : torch::autograd::Function<NativeGru> {
     const grulm::GruBackward operands{sizes_of(x, H), in(x), in(w_ih), in(w_hh), in(states), in(gates), in(recurrent),
                                       d_y.defined() ? in(d_y) : nullptr, out(d_h), out_or_null(d_x), out_or_null(d_w_ih),
                                       out_or_null(d_w_hh), out(d_b_ih), out(d_b_hh)};
-    table_of(ctx)->gru_backward(&operands);
+    ran(table_of(ctx)->gru_backward(&operands));
     return {d_x, d_h, d_w_ih, d_w_hh, d_b_ih, d_b_hh, Tensor(), Tensor()};
   }
 };
@@ -110,7 +112,7 @@ struct NativeCrossEntropy : torch::autograd::Function<NativeCrossEntropy> {
     const grulm::CrossEntropy operands{size(x.size(0)), size(x.size(1)), size(weight.size(0)), in(x), in(weight), in(bias),
                                        targets.const_data_ptr<int64_t>(), out(nll),
                                        out_or_null(d_x), out_or_null(d_weight), out_or_null(d_bias)};
-    table->cross_entropy(&operands);
+    ran(table->cross_entropy(&operands));
     if (gradients) {
       (*gradients)["d_x"] = std::move(d_x);
       (*gradients)["d_weight"] = std::move(d_weight);

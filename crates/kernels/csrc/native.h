@@ -31,11 +31,11 @@ struct CrossEntropy {
   float *nll, *d_x, *d_weight, *d_bias;
 };
 
-// The kernels of one instruction set and precision.
+// The kernels of one instruction set and precision. They say whether there was memory for them.
 struct Table {
-  void (*gru_forward)(const GruForward*);
-  void (*gru_backward)(const GruBackward*);
-  void (*cross_entropy)(const CrossEntropy*);
+  bool (*gru_forward)(const GruForward*);
+  bool (*gru_backward)(const GruBackward*);
+  bool (*cross_entropy)(const CrossEntropy*);
 };
 
 }  // namespace grulm

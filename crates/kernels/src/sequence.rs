@@ -4,7 +4,10 @@ use tch::{Device, Kind, Tensor};
 
 use crate::{
     Error, GruWeights, Isa, Precision,
-    native::sequence::{Functions, Gru, Linear, Model, Source, functions},
+    native::{
+        sequence::{Functions, Gru, Linear, Model, Source, functions},
+        within_memory,
+    },
 };
 
 #[cfg(test)]
@@ -116,7 +119,8 @@ impl Sequence {
         let projection = projection.as_ref().map(Operand::linear);
         let source = Source { layers: &layers, projection, softmax: softmax.linear() };
         // SAFETY: contiguous, f32, of sizes that fit each other and are not 0; the operands outlive the call.
-        let model = unsafe { (functions.pack)(&source) };
+        let model = within_memory(|| unsafe { (functions.pack)(&source) })
+            .ok_or_else(|| Error("sequence: can't allocate memory for the packed weights".into()))?;
         let refused = |error| Error(format!("sequence: embedding: {error}"));
         let embedding = embedding.f_reshape(-1).and_then(Vec::<f32>::try_from).map_err(refused)?;
         let [vocabulary, width] = [vocabulary, width].map(|size| size.unsigned_abs() as usize);

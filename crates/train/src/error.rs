@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use grulm_config::Invalid;
 
+use crate::TrainConfig;
+
 /// What can go wrong with a run.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -47,6 +49,19 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A batch does not fit into memory.
+    #[error(
+        "memory ran out with train.batch_size = {batch_size} and train.sequence_length = {sequence_length}; lower one of \
+         them (train.accumulate makes up for a smaller batch): {source}"
+    )]
+    OutOfMemory {
+        /// `train.batch_size`.
+        batch_size: usize,
+        /// `train.sequence_length`.
+        sequence_length: usize,
+        /// What could not be had.
+        source: Box<Error>,
+    },
     /// The loss or the gradient was not finite.
     #[error("the loss or its gradient was not finite at step {step}; {kept}. {advice}")]
     Diverged {
@@ -59,10 +74,23 @@ pub enum Error {
     },
 }
 
+/// What libtorch and the kernels say where there is no memory, on a CPU and on a GPU.
+const OUT_OF_MEMORY: [&str; 2] = ["can't allocate memory", "out of memory"];
+
 impl Error {
     /// An I/O error with its path, for `map_err`.
     pub fn io(path: impl AsRef<Path>) -> impl FnOnce(std::io::Error) -> Self {
         move |source| Self::Io { path: path.as_ref().to_owned(), source }
+    }
+
+    /// Says which settings to lower, where this is a lack of memory.
+    pub(crate) fn with_sizes(self, config: &TrainConfig) -> Self {
+        let message = self.to_string();
+        if !OUT_OF_MEMORY.iter().any(|phrase| message.contains(phrase)) {
+            return self;
+        }
+        let &TrainConfig { batch_size, sequence_length, .. } = config;
+        Self::OutOfMemory { batch_size, sequence_length, source: Box::new(self) }
     }
 
     pub(crate) fn run_folder(path: &Path, reason: impl Into<String>) -> Self {
@@ -71,5 +99,21 @@ impl Error {
 
     pub(crate) fn checkpoint(path: &Path, reason: impl Into<String>) -> Self {
         Self::Checkpoint { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::{Device::Cpu, Kind::Float, Tensor};
+
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_names_the_settings() {
+        let config = TrainConfig { batch_size: 77, ..TrainConfig::default() };
+        let error = Error::from(Tensor::f_zeros([1i64 << 50], (Float, Cpu)).unwrap_err()).with_sizes(&config);
+        assert!(error.to_string().contains("train.batch_size = 77"), "{error}");
+        let error = Error::from(Tensor::f_zeros([-1i64], (Float, Cpu)).unwrap_err()).with_sizes(&config);
+        assert!(matches!(error, Error::Torch(_)), "{error}");
     }
 }

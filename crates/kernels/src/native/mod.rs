@@ -18,15 +18,17 @@ use crate::{
 pub(crate) use self::{
     gru::{GruBackward, GruForward},
     parallel::{parallel, share, threads},
+    scratch::within_memory,
     softmax::CrossEntropy,
 };
 
 /// The kernels of one instruction set and precision, as C sees them (`csrc/native.h`).
 #[repr(C)]
 pub(crate) struct Table {
-    gru_forward: unsafe extern "C" fn(&GruForward),
-    gru_backward: unsafe extern "C" fn(&GruBackward),
-    cross_entropy: unsafe extern "C" fn(&CrossEntropy),
+    /// These say whether there was memory for them.
+    gru_forward: unsafe extern "C" fn(&GruForward) -> bool,
+    gru_backward: unsafe extern "C" fn(&GruBackward) -> bool,
+    cross_entropy: unsafe extern "C" fn(&CrossEntropy) -> bool,
     /// For Rust alone: the product of a square matrix of this width with itself.
     square: unsafe extern "C" fn(*const f32, usize),
 }
@@ -48,11 +50,26 @@ struct Kernels<S, E>(std::marker::PhantomData<(S, E)>);
 
 impl<S: Simd, E: Element> Kernels<S, E> {
     const TABLE: Table = Table {
-        gru_forward: gru::forward::<S, E>,
-        gru_backward: gru::backward::<S, E>,
-        cross_entropy: softmax::cross_entropy::<S, E>,
+        gru_forward: Self::gru_forward,
+        gru_backward: Self::gru_backward,
+        cross_entropy: Self::cross_entropy,
         square: product::square::<S, E>,
     };
+
+    unsafe extern "C" fn gru_forward(operands: &GruForward) -> bool {
+        // SAFETY: the caller's promise.
+        within_memory(|| unsafe { gru::forward::<S, E>(operands) }).is_some()
+    }
+
+    unsafe extern "C" fn gru_backward(operands: &GruBackward) -> bool {
+        // SAFETY: the caller's promise.
+        within_memory(|| unsafe { gru::backward::<S, E>(operands) }).is_some()
+    }
+
+    unsafe extern "C" fn cross_entropy(operands: &CrossEntropy) -> bool {
+        // SAFETY: the caller's promise.
+        within_memory(|| unsafe { softmax::cross_entropy::<S, E>(operands) }).is_some()
+    }
 }
 
 /// The kernels of every instruction set that the processor has, and of the emulated one, by name.

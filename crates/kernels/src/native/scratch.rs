@@ -2,7 +2,8 @@
 //! would have to be cleared every time.
 
 use std::{
-    alloc::{Layout, alloc, dealloc, handle_alloc_error},
+    alloc::{Layout, alloc, dealloc},
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     ptr::NonNull,
     sync::{Mutex, PoisonError},
 };
@@ -25,8 +26,21 @@ const KEPT: usize = 24;
 /// Bytes of a large page. What reads many megabytes once waits for the addresses of small ones.
 const LARGE_PAGE: usize = 1 << 21;
 
+/// What [`Scratch::new`] unwinds with.
+struct OutOfMemory;
+
+/// Runs `kernel`; none where there was no memory for it, and what it has written is of no use.
+pub(crate) fn within_memory<R>(kernel: impl FnOnce() -> R) -> Option<R> {
+    match catch_unwind(AssertUnwindSafe(kernel)) {
+        Ok(result) => Some(result),
+        Err(payload) if payload.is::<OutOfMemory>() => None,
+        Err(payload) => resume_unwind(payload),
+    }
+}
+
 impl Scratch {
-    /// At least `words` words: a piece that was used before, where one is neither too small nor four times too large.
+    /// At least `words` words: a piece that was used before, where one is neither too small nor four times too large. Where
+    /// there is no memory, it unwinds to [`within_memory`], without a message.
     pub(crate) fn new(words: usize) -> Self {
         let words = words.max(64);
         let mut pool = POOL.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,7 +53,7 @@ impl Scratch {
         let layout = layout(words);
         // SAFETY: the layout's size is not zero.
         let start = unsafe { alloc(layout) };
-        let Some(start) = NonNull::new(start.cast()) else { handle_alloc_error(layout) };
+        let Some(start) = NonNull::new(start.cast()) else { resume_unwind(Box::new(OutOfMemory)) };
         ask_for_large_pages(start, layout);
         Self { start, words }
     }
@@ -86,7 +100,7 @@ fn layout(words: usize) -> Layout {
     let align = if bytes >= LARGE_PAGE / 2 { LARGE_PAGE } else { 64 };
     // A size that no address space holds fails as a lack of memory does.
     let layout = Layout::from_size_align(bytes, align).map(|layout| layout.pad_to_align());
-    layout.unwrap_or_else(|_| handle_alloc_error(Layout::new::<u32>()))
+    layout.unwrap_or_else(|_| resume_unwind(Box::new(OutOfMemory)))
 }
 
 /// Tells Linux that large pages are welcome where the layout has them. It is free to decline.
@@ -98,4 +112,18 @@ fn ask_for_large_pages(start: NonNull<u32>, layout: Layout) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = (start, layout);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_memory_is_seen() {
+        // More than any address space holds, and more than any machine has.
+        for words in [usize::MAX, 1 << 50] {
+            assert!(within_memory(|| Scratch::new(words)).is_none(), "{words}");
+        }
+        assert!(within_memory(|| Scratch::new(1000)).is_some());
+    }
 }

@@ -45,7 +45,7 @@ const PARTS: usize = 8;
 ///
 /// # Safety
 /// The operands are as large as their sizes say, no size is 0, and nobody else uses those that are written.
-pub(crate) unsafe extern "C" fn cross_entropy<S: Simd, E: Element>(operands: &CrossEntropy) {
+pub(crate) unsafe fn cross_entropy<S: Simd, E: Element>(operands: &CrossEntropy) {
     let CrossEntropy { rows, width, vocabulary, x, weight, bias, targets, nll, d_x, d_weight, d_bias } = *operands;
     let most = (LOGITS_A_CHUNK / vocabulary).clamp(*ROWS_A_CHUNK.start(), *ROWS_A_CHUNK.end());
     let chunks = rows.div_ceil(most);

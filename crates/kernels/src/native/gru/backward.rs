@@ -49,7 +49,7 @@ pub(crate) struct GruBackward {
 ///
 /// # Safety
 /// The operands are as large as the sizes say, no size is 0, and nobody else uses those that are written.
-pub(crate) unsafe extern "C" fn backward<S: Simd, E: Element>(operands: &GruBackward) {
+pub(crate) unsafe fn backward<S: Simd, E: Element>(operands: &GruBackward) {
     let Sizes { time, batch, input, hidden } = operands.sizes;
     let steps = time * batch;
     // The gradients before the nonlinearities: of r, z and n as the input sees them, and of q, `[T * B, 4H]`.

@@ -44,7 +44,7 @@ unsafe impl Sync for GruForward {}
 ///
 /// # Safety
 /// The operands are as large as the sizes say, no size is 0, and nobody else uses those that are written.
-pub(crate) unsafe extern "C" fn forward<S: Simd, E: Element>(operands: &GruForward) {
+pub(crate) unsafe fn forward<S: Simd, E: Element>(operands: &GruForward) {
     let Sizes { time, batch, input, hidden } = operands.sizes;
     // SAFETY: the operands are as large as their matrices.
     unsafe {
