@@ -3,7 +3,7 @@
 //! `<dir>.part` is the folder under construction, `<dir>.old` the one that is being replaced. A run that is killed leaves the old corpus,
 //! the new one, or both: [`Staging::begin`] puts back an old corpus that was moved aside, and throws away everything else.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,8 @@ pub(crate) struct Staging {
     dir: PathBuf,
     part: PathBuf,
     old: PathBuf,
+    /// The folder under construction, locked against other processes; none before there is one.
+    lock: Option<File>,
 }
 
 impl Staging {
@@ -32,20 +34,27 @@ impl Staging {
             name.push(suffix);
             Ok(dir.with_file_name(name))
         };
-        let staging = Self { dir: dir.to_owned(), part: beside(".part")?, old: beside(".old")? };
+        let mut staging = Self { dir: dir.to_owned(), part: beside(".part")?, old: beside(".old")?, lock: None };
         refuse_foreign(&staging.dir, is_ours)?;
         refuse_foreign(&staging.old, is_ours)?;
         refuse_foreign(&staging.part, |name| is_ours(name) || is_temporary(name))?;
+        if staging.part.exists() {
+            staging.lock = Some(lock(&staging.part)?);
+            clear(&staging.part)?;
+        }
         if staging.old.exists() && !staging.dir.exists() {
             fs::rename(&staging.old, &staging.dir).map_err(Error::io(&staging.old))?;
         }
         remove(&staging.old)?;
-        remove(&staging.part)?;
         Ok(staging)
     }
 
     /// Creates the folder under construction.
-    pub(crate) fn create(&self) -> Result<(), Error> {
+    pub(crate) fn create(&mut self) -> Result<(), Error> {
+        fs::create_dir_all(&self.part).map_err(Error::io(&self.part))?;
+        if self.lock.is_none() {
+            self.lock = Some(lock(&self.part)?);
+        }
         fs::create_dir_all(self.work()).map_err(Error::io(self.work()))
     }
 
@@ -84,8 +93,54 @@ impl Staging {
 impl Drop for Staging {
     /// Frees the disk where preparation failed; after [`Staging::finish`] there is nothing left.
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.part);
+        // Without the lock it is another process's.
+        if self.lock.is_some() {
+            let _ = fs::remove_dir_all(&self.part);
+        }
     }
+}
+
+/// Locks a folder under construction for as long as the file is open.
+fn lock(part: &Path) -> Result<File, Error> {
+    let busy = || Error::Mismatch {
+        path: part.to_owned(),
+        reason: "another process is preparing this corpus; wait for it, or choose another corpus.dir".into(),
+    };
+    let folder = File::open(part).map_err(Error::io(part))?;
+    match folder.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Err(busy()),
+        Err(TryLockError::Error(e)) => {
+            tracing::warn!(
+                "{}: this file system has no locks ({e}); prepare this corpus once at a time",
+                part.display()
+            );
+        }
+    }
+    // What was opened may have been finished, or removed, before it was locked.
+    if is_at(&folder, part) { Ok(folder) } else { Err(busy()) }
+}
+
+#[cfg(unix)]
+fn is_at(folder: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let place = |metadata: std::io::Result<fs::Metadata>| metadata.ok().map(|found| (found.dev(), found.ino()));
+    place(folder.metadata()) == place(fs::metadata(path))
+}
+
+#[cfg(not(unix))]
+fn is_at(_: &File, path: &Path) -> bool {
+    path.is_dir()
+}
+
+/// Removes what is in a folder.
+fn clear(folder: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(folder).map_err(Error::io(folder))? {
+        let path = entry.map_err(Error::io(folder))?.path();
+        let removed = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        removed.map_err(Error::io(&path))?;
+    }
+    Ok(())
 }
 
 /// Refuses a folder that holds anything but a corpus, since replacing it would delete what is not ours.
@@ -180,11 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn two_at_a_time_are_refused() {
+        let parent = tempfile::tempdir().unwrap();
+        let dir = parent.path().join("c");
+        let mut first = Staging::begin(&dir).unwrap();
+        let mut late = Staging::begin(&dir).unwrap();
+        first.create().unwrap();
+        for message in [late.create().unwrap_err().to_string(), Staging::begin(&dir).unwrap_err().to_string()] {
+            assert!(message.contains("c.part") && message.contains("another process"), "{message}");
+        }
+        drop(late);
+        write_synced(&first.path().join("manifest.json"), b"{}").unwrap();
+        first.finish().unwrap();
+        assert_eq!(fs::read_dir(&dir).unwrap().count(), 1);
+        Staging::begin(&dir).unwrap().create().unwrap();
+    }
+
+    #[test]
     fn finish_replaces_the_old_corpus() {
         let parent = tempfile::tempdir().unwrap();
         let dir = parent.path().join("c");
         for text in ["first", "second"] {
-            let staging = Staging::begin(&dir).unwrap();
+            let mut staging = Staging::begin(&dir).unwrap();
             staging.create().unwrap();
             write_synced(&staging.path().join("manifest.json"), text.as_bytes()).unwrap();
             staging.finish().unwrap();

@@ -42,7 +42,7 @@ pub struct Prepared {
 ///
 /// The folder `corpus.dir` is built beside its place and renamed when it is complete; a corpus that is there is replaced then and not
 /// before. Where the folder already holds what these settings and inputs give, nothing is done, but that the manifest names the inputs as
-/// they are called now. One preparation a folder at a time.
+/// they are called now. A second process that prepares the same folder is refused.
 ///
 /// `threads` is the number of worker threads, 0 for one a core. `progress` shows bytes read, then documents encoded.
 ///
@@ -56,7 +56,7 @@ pub fn prepare(
     progress: &ProgressBar,
 ) -> Result<Prepared, Error> {
     let plan = Plan::new(corpus, tokenizer, threads)?;
-    let staging = Staging::begin(&corpus.dir)?;
+    let mut staging = Staging::begin(&corpus.dir)?;
     phase(progress, "comparing with what is there", plan.inputs.len() as u64);
     let fingerprint = plan.fingerprint()?;
     if let Some(mut corpus) = up_to_date(&corpus.dir, &fingerprint) {
@@ -105,7 +105,7 @@ fn up_to_date(dir: &Path, fingerprint: &str) -> Option<Corpus> {
 }
 
 /// Names the inputs of a corpus as `settings` do: where the fingerprint is the same, settings differ in names alone.
-fn rename_inputs(manifest: &mut Manifest, settings: Settings, staging: Staging) -> Result<(), Error> {
+fn rename_inputs(manifest: &mut Manifest, settings: Settings, mut staging: Staging) -> Result<(), Error> {
     if manifest.config == settings {
         return Ok(());
     }
