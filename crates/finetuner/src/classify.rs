@@ -52,6 +52,7 @@ pub(crate) fn assemble(
     warn_of_unknown(&data.train, &pretrained);
     let settings = ClassifierSettings {
         labels: data.labels.clone(),
+        pool: task.pool,
         hidden: task.hidden,
         dropout: task.dropout,
         window: i64::try_from(config.train.sequence_length).unwrap_or(i64::MAX),

@@ -85,12 +85,44 @@ impl Encoder {
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
+        self.read(reading, tokens, carry, noise, compute, |_| ())
+    }
+
+    /// As [`Encoder::forward`], with what every layer gives, before the dropout of the next one: the embedded tokens
+    /// `[T, B, E]` first, then the outputs `[T, B, H_l]` of the GRU layers.
+    ///
+    /// # Errors
+    /// As [`Encoder::forward`].
+    pub fn forward_all(
+        &self,
+        reading: Reading,
+        tokens: &Tensor,
+        carry: &Carry,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+    ) -> Result<(Vec<Tensor>, Carry), Error> {
+        let mut layers = Vec::new();
+        let (_, after) = self.read(reading, tokens, carry, noise, compute, |y| layers.push(y.shallow_clone()))?;
+        Ok((layers, after))
+    }
+
+    fn read(
+        &self,
+        reading: Reading,
+        tokens: &Tensor,
+        carry: &Carry,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+        mut each: impl FnMut(&Tensor),
+    ) -> Result<(Tensor, Carry), Error> {
         let stack = self.stack(reading)?;
         if carry.0.len() != stack.len() {
             let (states, layers) = (carry.0.len(), stack.len());
             return Err(Error::Unsupported(format!("a carry of {states} states for a model of {layers} layers")));
         }
-        let mut x = Noise::locked(noise, "input", |rates| rates.input, self.embed(tokens, noise)?)?;
+        let mut x = self.embed(tokens, noise)?;
+        each(&x);
+        x = Noise::locked(noise, "input", |rates| rates.input, x)?;
         let mut after = Vec::with_capacity(stack.len());
         for (l, (layer, state)) in stack.iter().zip(&carry.0).enumerate() {
             if l > 0 {
@@ -98,6 +130,7 @@ impl Encoder {
             }
             let weight_dropout = noise.map(|n| (n.site.named("weight").at(l as u64), n.rates.weight));
             let (y, last) = layer.forward(&x, state, weight_dropout, compute)?;
+            each(&y);
             x = y;
             after.push(last);
         }

@@ -37,7 +37,7 @@ pub use error::Error;
 pub use language_model::{LanguageModel, TrainingLoss};
 pub use params::{Param, Params};
 pub use penalties::OutputPenalties;
-pub use pool::Pool;
+pub use pool::{Pool, PooledLayers};
 pub use random::Site;
 pub use sample::{Sampler, Sampling};
 pub use shape::{SHAPE_FILE, Shape, WEIGHTS_FILE};

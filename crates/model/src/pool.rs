@@ -1,9 +1,41 @@
 //! Fixed-size summaries of texts of different lengths.
 
 use grulm_config::Invalid;
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
-use crate::Error;
+use crate::{Error, ModelConfig};
+
+/// Which layers' outputs a summary is of.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PooledLayers {
+    /// The last one's.
+    #[default]
+    Last,
+    /// Every GRU layer's, and the embedded tokens: what the words are, beside what they came to mean.
+    All,
+}
+
+impl PooledLayers {
+    /// Width of a summary in all directions of a model of these sizes, F.
+    #[must_use]
+    pub fn width(self, config: &ModelConfig) -> i64 {
+        let readings = config.direction.readings().len() as i64;
+        match self {
+            Self::Last => readings * PARTS * config.encoder_width(),
+            Self::All => {
+                let outputs: i64 = (0..config.layers).map(|layer| config.widths(layer).1).sum();
+                readings * PARTS * outputs + EMBEDDED_PARTS * config.embedding
+            }
+        }
+    }
+}
+
+/// The last output, the largest, the mean.
+const PARTS: i64 = 3;
+/// The largest and the mean: the last token is `<eos>` in every text.
+const EMBEDDED_PARTS: i64 = 2;
 
 /// Concat pooling (Howard and Ruder, arXiv 1801.06146) over windows of texts that are read side by side: of each text the
 /// last output, the largest, and the mean of all, in `[B, 3H]`. What follows the end of a text does not count.
@@ -59,14 +91,28 @@ impl Pool {
         Ok(())
     }
 
-    /// The summaries `[B, 3H]`.
+    /// The summaries `[B, 3H]`: last output, largest, mean.
     ///
     /// # Errors
     /// When no window was read.
     pub fn finish(self) -> Result<Tensor, Error> {
+        let [last, largest, mean] = self.parts()?;
+        Ok(Tensor::f_cat(&[last, largest, mean], 1)?)
+    }
+
+    /// The summaries without the last output, `[B, 2H]`: largest, mean.
+    ///
+    /// # Errors
+    /// When no window was read.
+    pub fn finish_without_order(self) -> Result<Tensor, Error> {
+        let [_, largest, mean] = self.parts()?;
+        Ok(Tensor::f_cat(&[largest, mean], 1)?)
+    }
+
+    fn parts(self) -> Result<[Tensor; 3], Error> {
         let [last, largest, sum] = self.state.ok_or_else(|| Invalid::new("the number of windows", 0, "1 or more"))?;
         let mean = sum.f_div(&self.lengths.f_to_kind(Kind::Float)?.f_unsqueeze(1)?)?;
-        Ok(Tensor::f_cat(&[last, largest, mean], 1)?)
+        Ok([last, largest, mean])
     }
 }
 

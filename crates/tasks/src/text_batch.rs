@@ -1,7 +1,7 @@
 //! Texts side by side.
 
 use grulm_kernels::{Compute, autocast};
-use grulm_model::{Encoder, Error, Noise, Pool, Reading};
+use grulm_model::{Encoder, Error, Noise, Pool, PooledLayers, Reading};
 use tch::{Device, Kind, Tensor, no_grad};
 
 /// Texts of a batch, the longest first.
@@ -73,42 +73,76 @@ impl TextBatch {
             .unzip()
     }
 
-    /// Summaries of the texts as `encoder` reads them in each direction of `readings`, `[B, 3H]` each, side by side. A text of
-    /// any length is read to its end, in windows of `window` tokens with the state carried; gradients flow through the last
-    /// one of the longest text, as in ULMFiT's BPTT for text classification (arXiv 1801.06146).
+    /// Summaries of the texts as `encoder` reads them in each direction of `readings`, `[B, F]`, side by side. A text of any
+    /// length is read to its end, in windows of `window` tokens with the state carried; gradients flow through the last one
+    /// of the longest text, as in ULMFiT's BPTT for text classification (arXiv 1801.06146).
     ///
     /// # Errors
     /// When a token is not in the vocabulary, or memory runs out.
     pub fn summaries(
         &self,
         encoder: &Encoder,
-        readings: &[Reading],
+        (readings, layers): (&[Reading], PooledLayers),
         noise: Option<&Noise<'_>>,
         window: i64,
         compute: Compute,
         device: Device,
     ) -> Result<Tensor, Error> {
-        let time = self.longest();
-        let learned = (time - window).max(0);
-        let mut summaries = Vec::with_capacity(readings.len());
+        let mut summaries = Vec::new();
         for (index, &reading) in readings.iter().enumerate() {
             let noise = noise.map(|noise| Noise { site: noise.site.at(index as u64), ..*noise });
-            let mut pool = Pool::new(self.lengths(device));
-            let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;
-            let mut start = 0;
-            while start < time {
-                let end = if start < learned { learned.min(start + window) } else { time };
-                let tokens = self.window(reading, start, end, device)?;
-                let before = carry.first(tokens.size2()?.1)?;
-                let read = || encoder.forward(reading, &tokens, &before, noise.as_ref(), compute);
-                let pass = || autocast(compute.precision, device, read);
-                let (y, after) = if start < learned { no_grad(pass) } else { pass() }??;
-                pool.add(&y)?;
-                carry = after;
-                start = end;
+            let mut pools = self.pools(encoder, reading, layers, noise.as_ref(), window, compute, device)?;
+            if layers == PooledLayers::All {
+                let embedded = pools.remove(0);
+                // Every direction embeds the same tokens.
+                if index == 0 {
+                    summaries.push(embedded.finish_without_order()?);
+                }
             }
-            summaries.push(pool.finish()?);
+            for pool in pools {
+                summaries.push(pool.finish()?);
+            }
         }
         Ok(Tensor::f_cat(&summaries, 1)?.f_to_kind(Kind::Float)?)
+    }
+
+    /// What a direction's pass over the texts gives, a pool a layer; of all layers the embedding comes first.
+    #[allow(clippy::too_many_arguments, reason = "the pass is named by all of them")]
+    fn pools(
+        &self,
+        encoder: &Encoder,
+        reading: Reading,
+        layers: PooledLayers,
+        noise: Option<&Noise<'_>>,
+        window: i64,
+        compute: Compute,
+        device: Device,
+    ) -> Result<Vec<Pool>, Error> {
+        let time = self.longest();
+        let learned = (time - window).max(0);
+        let mut pools: Vec<Pool> = Vec::new();
+        let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;
+        let mut start = 0;
+        while start < time {
+            let end = if start < learned { learned.min(start + window) } else { time };
+            let tokens = self.window(reading, start, end, device)?;
+            let before = carry.first(tokens.size2()?.1)?;
+            let read = || match layers {
+                PooledLayers::All => encoder.forward_all(reading, &tokens, &before, noise, compute),
+                PooledLayers::Last => {
+                    let (y, after) = encoder.forward(reading, &tokens, &before, noise, compute)?;
+                    Ok((vec![y], after))
+                }
+            };
+            let pass = || autocast(compute.precision, device, read);
+            let (outputs, after) = if start < learned { no_grad(pass) } else { pass() }??;
+            pools.resize_with(outputs.len(), || Pool::new(self.lengths(device)));
+            for (pool, y) in pools.iter_mut().zip(&outputs) {
+                pool.add(y)?;
+            }
+            carry = after;
+            start = end;
+        }
+        Ok(pools)
     }
 }

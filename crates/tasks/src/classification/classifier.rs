@@ -4,7 +4,7 @@ use std::path::Path;
 
 use grulm_corpus::labelled::Fields;
 use grulm_kernels::Compute;
-use grulm_model::{Encoder, ModelConfig, Noise, Params, Shape, Site, WEIGHTS_FILE, WeightFormat};
+use grulm_model::{Encoder, ModelConfig, Noise, Params, PooledLayers, Shape, Site, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -20,6 +20,9 @@ pub struct ClassifierSettings {
     pub hidden: i64,
     /// Dropout before each layer of the head, in `0..1`.
     pub dropout: f64,
+    /// The layers that the head reads.
+    #[serde(default)]
+    pub pool: PooledLayers,
     /// Tokens that are read in one pass, and through which gradients flow in training.
     pub window: i64,
     /// The names of the fields that it was trained on.
@@ -91,8 +94,7 @@ impl Classifier {
         let shape = Shape::new(config, vocab_size).map_err(grulm_model::Error::from)?;
         let mut params = Params::new(seed, device);
         let encoder = Encoder::new(&mut params, config, vocab_size)?;
-        let features = 3 * config.encoder_width() * config.direction.readings().len() as i64;
-        let head = Head::new(&mut params, features, &settings, config.layers + 1);
+        let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1);
         Ok(Self { shape, settings, params, encoder, head })
     }
 
@@ -145,9 +147,9 @@ impl Classifier {
     /// # Errors
     /// When a token is not in the vocabulary, or memory runs out.
     pub fn summaries(&self, batch: &TextBatch, noise: Option<&Noise<'_>>, compute: Compute) -> Result<Tensor, Error> {
-        let readings = self.shape.model.direction.readings();
-        let device = self.params.device();
-        Ok(batch.summaries(&self.encoder, readings, noise, self.settings.window, compute, device)?)
+        let (readings, device) = (self.shape.model.direction.readings(), self.params.device());
+        let of = (readings, self.settings.pool);
+        Ok(batch.summaries(&self.encoder, of, noise, self.settings.window, compute, device)?)
     }
 
     /// The logits of the labels, `[B, C]`, from summaries `[B, F]`. In training, `site` is where dropout draws from.

@@ -2,6 +2,7 @@
 
 use grulm_config::Invalid;
 use grulm_corpus::{Encoding, labelled::Fields};
+use grulm_model::PooledLayers;
 use serde::{Deserialize, Serialize};
 
 use super::classifier::WIDEST;
@@ -26,6 +27,8 @@ pub struct ClassificationConfig {
     pub label_field: String,
     /// Encoding of files without a byte order mark: a WHATWG label or "auto".
     pub encoding: String,
+    /// The layers whose outputs the head reads: "last" or "all".
+    pub pool: PooledLayers,
     /// Width of the head's hidden layer; 0 is none.
     pub hidden: i64,
     /// Dropout before each layer of the head, in `0..1`.
@@ -49,6 +52,7 @@ impl Default for ClassificationConfig {
             pair_field: None,
             label_field: "label".into(),
             encoding: "utf-8".into(),
+            pool: PooledLayers::Last,
             hidden: 0,
             dropout: 0.3,
             class_weights: ClassWeights::None,

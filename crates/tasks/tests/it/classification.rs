@@ -2,7 +2,7 @@
 
 use grulm_corpus::labelled::Fields;
 use grulm_kernels::Compute;
-use grulm_model::{Direction, DropoutConfig, ModelConfig};
+use grulm_model::{Direction, DropoutConfig, ModelConfig, PooledLayers};
 use grulm_tasks::{
     Bundle, Provenance, Text, TextBatch, bundle,
     classification::{Calibration, Classifier, ClassifierSettings, predict},
@@ -11,13 +11,13 @@ use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
 use crate::sample;
 
-fn classifier(direction: Direction, window: i64) -> Classifier {
+fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifier {
     let dropout = DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output: 0.0 };
     let config = ModelConfig { embedding: 6, hidden: 9, layers: 2, direction, dropout, ..ModelConfig::default() };
     let labels = vec!["bad".to_owned(), "good".to_owned()];
     let calibration = Calibration::default();
     let settings =
-        ClassifierSettings { labels, hidden: 5, dropout: 0.0, window, fields: Fields::default(), calibration };
+        ClassifierSettings { labels, pool, hidden: 5, dropout: 0.0, window, fields: Fields::default(), calibration };
     Classifier::new(&config, 20, settings, 3, Cpu).unwrap()
 }
 
@@ -33,21 +33,23 @@ fn summaries(classifier: &Classifier, texts: Vec<Vec<i64>>) -> Tensor {
 #[test]
 fn neither_windows_nor_company_change_a_summary() {
     let lengths = [40, 23, 22, 7, 1];
-    for direction in [Direction::Forward, Direction::Backward, Direction::Both] {
-        let expected: Vec<Tensor> =
-            texts(&lengths).into_iter().map(|text| summaries(&classifier(direction, 1000), vec![text])).collect();
+    let directions = [Direction::Forward, Direction::Backward, Direction::Both];
+    for (direction, pool) in directions.into_iter().flat_map(|d| [(d, PooledLayers::Last), (d, PooledLayers::All)]) {
+        let alone = classifier(direction, pool, 1000);
+        let expected: Vec<Tensor> = texts(&lengths).into_iter().map(|text| summaries(&alone, vec![text])).collect();
         let expected = Tensor::cat(&expected, 0);
+        assert_eq!(expected.size(), [lengths.len() as i64, alone.features()], "{direction:?}, {pool:?}");
         for window in [1, 7, 22, 40, 1000] {
-            let found = summaries(&classifier(direction, window), texts(&lengths));
+            let found = summaries(&classifier(direction, pool, window), texts(&lengths));
             let error = (&found - &expected).abs().max().double_value(&[]);
-            assert!(error < 1e-5, "{direction:?}, windows of {window}: {error}");
+            assert!(error < 1e-5, "{direction:?}, {pool:?}, windows of {window}: {error}");
         }
     }
 }
 
 #[test]
 fn gradients_flow_through_the_last_window_alone() {
-    let classifier = classifier(Direction::Forward, 4);
+    let classifier = classifier(Direction::Forward, PooledLayers::Last, 4);
     // Every token of this text is another one.
     let text: Vec<i64> = (0..12).collect();
     let summary = classifier.summaries(&TextBatch::new(vec![text]), None, Compute::fp32()).unwrap();
@@ -64,7 +66,7 @@ fn gradients_flow_through_the_last_window_alone() {
 fn predictions_come_in_order_whatever_the_batches() {
     let sample = sample::bundle(Direction::Forward, grulm_corpus::TokenizerKind::Char);
     let vocab_size = sample.tokenizer.vocab_size() as i64;
-    let template = classifier(Direction::Forward, 8);
+    let template = classifier(Direction::Forward, PooledLayers::Last, 8);
     let model = Classifier::new(template.config(), vocab_size, template.settings().clone(), 5, Cpu).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let Bundle { tokenizer, cleaner, .. } = &sample;
