@@ -10,16 +10,15 @@ use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_model::{LanguageModel, SHAPE_FILE, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
 use tch::Device;
 
-use crate::{Error, digest::hex};
+use crate::{Error, digest::sha256_file};
 
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const CLEANING_FILE: &str = "cleaning.json";
 const TASK_FILE: &str = "task.json";
 const PROVENANCE_FILE: &str = "provenance.json";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Where a bundle comes from (`provenance.json`).
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -57,11 +56,13 @@ pub struct Rounded {
 /// # Errors
 /// When a file cannot be read or written.
 pub fn convert(from: &Path, to: &Path, format: WeightFormat) -> Result<(), Error> {
-    for name in [SHAPE_FILE, TOKENIZER_FILE, CLEANING_FILE, TASK_FILE, PROVENANCE_FILE] {
+    for name in [SHAPE_FILE, TOKENIZER_FILE, CLEANING_FILE, PROVENANCE_FILE] {
         let target = to.join(name);
         std::fs::copy(from.join(name), &target).map_err(Error::io(&target))?;
     }
-    Ok(grulm_model::convert_weights(&from.join(WEIGHTS_FILE), &to.join(WEIGHTS_FILE), format)?)
+    grulm_model::convert_weights(&from.join(WEIGHTS_FILE), &to.join(WEIGHTS_FILE), format)?;
+    let task = TaskFile { weights_sha256: weights_sha256(to)?, ..read_task(&from.join(TASK_FILE))? };
+    write_json(&to.join(TASK_FILE), &task)
 }
 
 /// Writes down in the bundle in `folder` what rounding did.
@@ -82,6 +83,7 @@ struct TaskFile {
     kind: String,
     tokenizer_sha256: String,
     cleaning_sha256: String,
+    weights_sha256: String,
     /// What the task knows beside its weights.
     #[serde(default, skip_serializing_if = "Value::is_null")]
     settings: Value,
@@ -166,6 +168,7 @@ pub fn save<M: BundleModel>(
         kind: M::KIND.into(),
         tokenizer_sha256: tokenizer.hash().into(),
         cleaning_sha256: cleaner.hash(),
+        weights_sha256: weights_sha256(folder)?,
         settings: serde_json::to_value(model.settings()).map_err(|e| Error::io(&path)(e.into()))?,
     };
     write_json(&path, &task)?;
@@ -200,6 +203,14 @@ impl<M: BundleModel> Bundle<M> {
                 );
                 return Err(refuse(&folder.join(file), reason));
             }
+        }
+        let found = weights_sha256(&folder)?;
+        if found != task.weights_sha256 {
+            let reason = format!(
+                "damaged, or of another model: its SHA-256 is {found}, {TASK_FILE} says {}",
+                task.weights_sha256
+            );
+            return Err(refuse(&folder.join(WEIGHTS_FILE), reason));
         }
         let model = M::open(&folder, settings, device)?;
         if tokenizer.vocab_size() as i64 != model.vocab_size() {
@@ -261,24 +272,7 @@ pub fn locate(path: &Path) -> Result<PathBuf, Error> {
 /// # Errors
 /// When the file is not readable.
 pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
-    let path = folder.join(WEIGHTS_FILE);
-    let mut file = std::fs::File::open(&path).map_err(Error::io(&path))?;
-    let mut hasher = Sha256::new();
-    std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(Error::io(&path))?;
-    Ok(hex(hasher))
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    sha256_file(&folder.join(WEIGHTS_FILE))
 }
 
 /// Under a temporary name first, synced, then renamed.

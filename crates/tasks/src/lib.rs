@@ -33,6 +33,7 @@ mod task;
 mod text_batch;
 
 pub use bundle::{Bundle, BundleModel, Provenance};
+pub use digest::sha256_file;
 pub use error::Error;
 pub use examples::{Examples, ExamplesWriter, Framing, Text};
 pub use generate::Generation;

@@ -3,12 +3,12 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{Read, Write},
+    io::Write,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use grulm_tasks::{Task, bundle::Provenance};
+use grulm_tasks::{Task, bundle::Provenance, sha256_file};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -162,7 +162,7 @@ pub(crate) fn write(
     grulm_model::save_tensors(&folder.join(CARRY), &task.state())?;
     state.sha256 = BTreeMap::new();
     for (path, _) in files(folder, folder)? {
-        let sum = sha256(&folder.join(&path))?;
+        let sum = sha256_file(&folder.join(&path))?;
         state.sha256.insert(path, sum);
     }
     let own = sha256_of(&json(state, folder)?);
@@ -229,7 +229,7 @@ fn verify(folder: &Path, step: u64) -> Result<TrainState, Error> {
     }
     for (name, sum) in &state.sha256 {
         let path = folder.join(name);
-        if sha256(&path)? != *sum {
+        if sha256_file(&path)? != *sum {
             return Err(Error::checkpoint(&path, "does not match its checksum in state.json"));
         }
     }
@@ -306,18 +306,6 @@ fn json(state: &TrainState, folder: &Path) -> Result<Vec<u8>, Error> {
         .map_err(|e| Error::checkpoint(&folder.join(STATE), format!("cannot be written: {e}")))?;
     text.push(b'\n');
     Ok(text)
-}
-
-fn sha256(path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0u8; 1 << 16];
-    loop {
-        match file.read(&mut buffer).map_err(Error::io(path))? {
-            0 => return Ok(hex(&hasher.finalize())),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
 }
 
 fn sha256_of(bytes: &[u8]) -> String {

@@ -82,7 +82,15 @@ fn what_does_not_belong_together_is_refused() {
         let whole = fs::read(&path).unwrap();
         fs::write(&path, &whole[..whole.len() - 1]).unwrap();
     };
-    check(truncate, "model.safetensors", "safetensors");
+    check(truncate, "model.safetensors", "damaged, or of another model");
+    let flip = |folder: &Path| {
+        let path = folder.join("model.safetensors");
+        let mut whole = fs::read(&path).unwrap();
+        // The last byte of the last weight: still a well-formed file.
+        *whole.last_mut().unwrap() ^= 1;
+        fs::write(&path, &whole).unwrap();
+    };
+    check(flip, "model.safetensors", "damaged, or of another model");
     let other = |folder: &Path| {
         let mine = fs::read(folder.join("task.json")).unwrap();
         let tokenizer = tokenizer(TokenizerKind::Char, "xyz");
@@ -92,7 +100,7 @@ fn what_does_not_belong_together_is_refused() {
         assert_ne!(fs::read(folder.join("task.json")).unwrap(), mine);
     };
     check(other, "tokenizer.json", "entries; the model was trained with");
-    check(replace("task.json", "\"version\": 1", "\"version\": 2"), "task.json", "this program reads version 1");
+    check(replace("task.json", "\"version\": 2", "\"version\": 3"), "task.json", "this program reads version 2");
     check(replace("task.json", "language_model", "seance"), "task.json", "kind \"seance\"");
     check(replace("task.json", "\"kind\"", "\"sort\""), "task.json", "sort");
     check(replace("provenance.json", "\"step\": 7", "\"step\": -7"), "provenance.json", "-7");
