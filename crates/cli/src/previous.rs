@@ -12,7 +12,7 @@ use crate::{exit::Usage, files::read_json, sections::Sections};
 /// other sections.
 const INCIDENTAL: [&str; 5] = ["run.dir", "run.device", "run.threads", "run.log", "run.save_as"];
 /// Settings that may differ beside these when a run is resumed.
-const RESUMABLE: [&str; 3] = ["train.steps", "train.epochs", "train.log_every"];
+const RESUMABLE: [&str; 4] = ["train.steps", "train.epochs", "train.log_every", "train.on_divergence"];
 
 /// Refuses a run folder that `start` does not fit: the one of `config`, which holds `previous`.
 ///

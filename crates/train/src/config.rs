@@ -8,7 +8,10 @@ use grulm_model::OutputPenalties;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
 
-use crate::schedule::{Rates, Schedule, Warmup};
+use crate::{
+    divergence::OnDivergence,
+    schedule::{Rates, Schedule, Warmup},
+};
 
 /// `[train]`: how a task is trained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -67,6 +70,8 @@ pub struct TrainConfig {
     pub keep: usize,
     /// Evaluations in a row without a new best after which training ends; 0 is never.
     pub patience: u64,
+    /// What to do when the loss is not finite: "stop" or "rollback".
+    pub on_divergence: OnDivergence,
     /// A bundle whose weights training starts from.
     pub init: Option<PathBuf>,
 }
@@ -99,6 +104,7 @@ impl Default for TrainConfig {
             checkpoint_every: 1000,
             keep: 2,
             patience: 0,
+            on_divergence: OnDivergence::Stop,
             init: None,
         }
     }

@@ -16,6 +16,7 @@
 mod budget;
 mod checkpoint;
 mod config;
+mod divergence;
 mod error;
 mod export;
 mod find_lr;
@@ -33,6 +34,7 @@ mod update;
 
 pub use checkpoint::{best_checkpoint, finished, list as checkpoints};
 pub use config::{Budget, OptimizerKind, PrecisionSetting, TrainConfig};
+pub use divergence::OnDivergence;
 pub use error::Error;
 pub use export::export;
 pub use find_lr::{LrCurve, LrPoint, LrRange, find_lr};

@@ -25,6 +25,9 @@ pub struct TrainState {
     pub best: Option<Best>,
     /// Evaluations since then.
     pub evaluations_since_best: u64,
+    /// Times that the run went back to a checkpoint since the loss was not finite.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rollbacks: u64,
     /// Whether the run came to its end, by its steps or by `train.patience`.
     pub finished: bool,
     /// The loss since the last line of `metrics.jsonl`.
@@ -52,6 +55,7 @@ impl TrainState {
             seed,
             best: None,
             evaluations_since_best: 0,
+            rollbacks: 0,
             finished: false,
             window: Window::default(),
             metrics_bytes: 0,
@@ -72,6 +76,11 @@ impl TrainState {
         }
         improved
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// JSON has no infinity: figures that are not finite are left out.

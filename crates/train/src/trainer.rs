@@ -6,13 +6,14 @@ use std::{
 };
 
 use grulm_tasks::{Scores, Task, bundle::Provenance};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::{
     Error, StopFlag,
     budget::Speed,
     checkpoint,
-    config::{Budget, PrecisionSetting, TrainConfig},
+    config::{Budget, TrainConfig},
+    divergence::{OnDivergence, rate_factor, roll_back},
     layers::{LayerSettings, Layers},
     recorder::{Recorder, Training},
     run_folder::{RunFolder, Start},
@@ -65,7 +66,7 @@ pub enum Outcome {
 ///
 /// # Errors
 /// When settings or the folder's checkpoints cannot be used, the task fails, or the loss is not finite
-/// ([`Error::Diverged`]).
+/// ([`Error::Diverged`]) and [`TrainConfig::on_divergence`] is to stop, or has not helped.
 pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> Result<Outcome, Error> {
     let begun = Instant::now();
     let config = options.config;
@@ -91,9 +92,13 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     let evaluate_every = config.evaluate_every(task.steps_per_epoch(config.accumulate));
     let mut recorder = Recorder::open(folder.path(), &state, begun, options.progress)?;
     let mut window = LossWindow::new(state.window, task);
+    if state.step == 0 && config.on_divergence == OnDivergence::Rollback {
+        save(task, &updater, folder, options, &mut state, None)?;
+    }
     while !state.finished {
-        let learning_rate = rates.at(state.step, state.total_steps);
-        let updated = updater.update(task, state.seed, state.stage, state.step, learning_rate)?;
+        let learning_rate = rates.at(state.step, state.total_steps) * rate_factor(state.rollbacks);
+        let updated = updater.update(task, state.seed, state.stage, state.step, learning_rate);
+        let updated = updated.map_err(|error| error.with_sizes(config))?;
         state.step += 1;
         state.tokens += updated.count;
         window.add(&updated)?;
@@ -101,11 +106,20 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
 
         let last = state.step >= state.total_steps;
         let due = |every: u64| last || state.step.is_multiple_of(every);
-        let (log, evaluate) = (due(config.log_every), due(evaluate_every));
-        let mut save = due(config.checkpoint_every);
+        let (log, evaluate, signal) = (due(config.log_every), due(evaluate_every), options.stop.signal());
+        let mut save_now = due(config.checkpoint_every) || signal.is_some();
 
+        // On a CPU a look costs nothing; a GPU would have to be waited for.
+        let looks = log || evaluate || save_now || task.params().device() == Device::Cpu;
+        if looks && let Some(skipped) = updater.first_skipped()? {
+            let elapsed_seconds = recorder.elapsed();
+            let earlier = roll_back(task, &mut updater, folder, config, &state, skipped)?;
+            state = TrainState { elapsed_seconds, ..earlier };
+            recorder = Recorder::open(folder.path(), &state, Instant::now(), options.progress)?;
+            window = LossWindow::new(state.window, task);
+            continue;
+        }
         if log {
-            check_finite(&updater, folder, config)?;
             let loss = window.take()?;
             let (grad_norm, unit) = (f64::try_from(&updated.grad_norm)?, task.unit());
             recorder
@@ -113,13 +127,12 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
         }
         let mut scores = None;
         if evaluate {
-            check_finite(&updater, folder, config)?;
             let (evaluated, took) = recorder.aside(|| task.evaluate());
-            scores = evaluated?;
+            scores = evaluated.map_err(|error| Error::from(error).with_sizes(config))?;
             if let Some(scores) = &scores {
                 let improved = state.note(scores);
                 recorder.evaluation(&state, scores, improved, took)?;
-                save |= improved;
+                save_now |= improved;
             }
         }
         let impatient = config.patience > 0 && state.evaluations_since_best >= config.patience;
@@ -128,16 +141,11 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
         }
         state.finished = last || impatient;
 
-        let signal = options.stop.signal();
-        if save || state.finished || signal.is_some() {
-            check_finite(&updater, folder, config)?;
+        if save_now || state.finished {
             state.window = window.read()?;
             state.metrics_bytes = recorder.sync()?;
             state.elapsed_seconds = recorder.elapsed();
-            let provenance = provenance(&options.provenance, &state, scores.as_ref());
-            let (saved, _) = recorder.aside(|| {
-                checkpoint::save(folder.path(), task, &updater.optimizer, &mut state, &provenance, config.keep)
-            });
+            let (saved, _) = recorder.aside(|| save(task, &updater, folder, options, &mut state, scores.as_ref()));
             let saved = saved?;
             if let (Some(signal), false) = (signal, state.finished) {
                 recorder.say(|| tracing::info!("stopped by signal {signal} at step {}, which is saved", state.step));
@@ -153,7 +161,7 @@ fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, b
     let config = options.config;
     let epoch = task.steps_per_epoch(config.accumulate);
     let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
-    let speed = Speed::measure(task, options, folder.path(), budget)?;
+    let speed = Speed::measure(task, options, folder.path(), budget).map_err(|error| error.with_sizes(config))?;
     let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
     let total = speed.steps_within(left, config.evaluate_every(epoch), config.checkpoint_every);
     tracing::info!(
@@ -215,32 +223,24 @@ fn finished(folder: &RunFolder, state: &TrainState) -> Result<Outcome, Error> {
     Ok(Outcome::Finished { best: checkpoint::best_checkpoint(folder.path())?, scores })
 }
 
-fn provenance(base: &Provenance, state: &TrainState, scores: Option<&Scores>) -> Provenance {
+/// Saves a checkpoint of `state`.
+fn save(
+    task: &dyn Task,
+    updater: &Updater,
+    folder: &RunFolder,
+    options: &Options<'_>,
+    state: &mut TrainState,
+    scores: Option<&Scores>,
+) -> Result<PathBuf, Error> {
     let figures = scores.map(|scores| scores.figures.as_slice()).unwrap_or_default();
-    Provenance {
+    let provenance = Provenance {
         step: state.step,
         tokens: state.tokens,
         // JSON has no infinity.
         scores: figures.iter().filter(|(_, figure)| figure.is_finite()).cloned().collect(),
-        ..base.clone()
-    }
-}
-
-/// Ends the run where an update had to be skipped. Reads the device.
-fn check_finite(updater: &Updater, folder: &RunFolder, config: &TrainConfig) -> Result<(), Error> {
-    let Some(step) = updater.first_skipped()? else { return Ok(()) };
-    let kept = match checkpoint::list(folder.path())?.first() {
-        Some((_, path)) => format!("the last good checkpoint is {}", path.display()),
-        None => "no checkpoint had been saved yet".to_owned(),
+        ..options.provenance.clone()
     };
-    let mut advice = format!("Try a lower train.learning_rate than {}, or a longer train.warmup", config.learning_rate);
-    if config.clip_norm == 0.0 {
-        advice.push_str(", or train.clip_norm = 1.0");
-    }
-    if config.precision != PrecisionSetting::Fp32 {
-        advice.push_str(", or train.precision = \"fp32\"");
-    }
-    Err(Error::Diverged { step, kept, advice })
+    checkpoint::save(folder.path(), task, &updater.optimizer, state, &provenance, options.config.keep)
 }
 
 /// The loss since the last line of metrics, summed on the device.

@@ -122,6 +122,12 @@ impl Updater {
         let first = f64::try_from(&self.first_bad)?;
         Ok(first.is_finite().then_some(first as u64))
     }
+
+    /// Goes on as if no update had been skipped.
+    pub(crate) fn forget_skipped(&mut self) -> Result<(), Error> {
+        let _ = self.first_bad.f_fill_(f64::INFINITY)?;
+        Ok(())
+    }
 }
 
 /// The Euclidean norm over all gradients: 0-dim f32.

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use grulm_train::{Budget, Error, LrRange, Outcome, Schedule, Start, StopFlag, TrainConfig, best_checkpoint, find_lr};
+use grulm_train::{
+    Budget, Error, LrRange, OnDivergence, Outcome, Schedule, Start, StopFlag, TrainConfig, best_checkpoint, find_lr,
+};
 
 use crate::toy::{Run, Toy, ten_steps};
 
@@ -99,6 +101,45 @@ fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_last_good_checkpoint() 
     assert_eq!(run.bytes("metrics.jsonl"), whole.bytes("metrics.jsonl"));
     check(0, 0.0, &["step 1", "no checkpoint had been saved yet", "train.clip_norm"]);
     check(9, 1.0, &["step 10", "step-0000008"]);
+}
+
+#[test]
+fn a_rollback_goes_on_from_the_last_good_checkpoint_at_half_the_rate() {
+    let config = TrainConfig { on_divergence: OnDivergence::Rollback, log_every: 1, ..ten_steps() };
+    let broken = || Toy { nan_at: Some(6), nans: 1, ..Toy::new(16) };
+    let (whole, rolled) = (Run::new(TrainConfig { log_every: 1, ..ten_steps() }), Run::new(config.clone()));
+    whole.fresh();
+    rolled.train(&mut broken(), Start::Fresh).unwrap();
+    assert_eq!((rolled.state(10).rollbacks, rolled.state(10).finished), (1, true));
+    let rates = |run: &Run| -> Vec<(u64, f64)> {
+        let lines = run.read("metrics.jsonl");
+        let lines = lines.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        lines.filter_map(|line| Some((line["step"].as_u64()?, line["learning_rate"].as_f64()?))).collect()
+    };
+    let expected: Vec<_> =
+        rates(&whole).into_iter().map(|(step, rate)| (step, if step > 5 { rate / 2.0 } else { rate })).collect();
+    assert_eq!(rates(&rolled), expected, "every step once, those after the checkpoint of step 5 at half the rate");
+
+    // Stopped on the way and taken up again, it ends in the same place.
+    let stopped = Run::new(config.clone());
+    let stop = StopFlag::new();
+    let mut toy = Toy { signal_at: Some((8, stop.clone())), ..broken() };
+    stopped.train_with(&mut toy, Start::Fresh, &stop).unwrap();
+    stopped.train(&mut Toy::new(16), Start::Resume).unwrap();
+    for file in ["metrics.jsonl", "checkpoints/step-0000010/model.safetensors"] {
+        assert_eq!(stopped.bytes(file), rolled.bytes(file), "{file}");
+    }
+
+    // Before the first checkpoint of the schedule there is the one of step 0.
+    let early = Run::new(config.clone());
+    early.train(&mut Toy { nan_at: Some(0), nans: 2, ..Toy::new(16) }, Start::Fresh).unwrap();
+    assert_eq!(early.state(10).rollbacks, 2);
+
+    // What going back does not help ends the run.
+    let hopeless = Run::new(config);
+    let error = hopeless.train(&mut Toy { nan_at: Some(6), ..Toy::new(16) }, Start::Fresh).unwrap_err();
+    assert!(matches!(error, Error::Diverged { step: 7, .. }), "{error}");
+    assert!(error.to_string().contains("step-0000005, to which the run went back 3 times"), "{error}");
 }
 
 #[test]

@@ -23,8 +23,9 @@ pub(crate) struct Toy {
     pub(crate) carries: bool,
     /// Whether there is validation data.
     pub(crate) validates: bool,
-    /// The loss of this step is not a number.
+    /// The loss of this step is not a number, the first `nans` times that it is made.
     pub(crate) nan_at: Option<u64>,
+    pub(crate) nans: u64,
     /// This step sees a signal come.
     pub(crate) signal_at: Option<(u64, StopFlag)>,
     /// Each step takes so long.
@@ -47,6 +48,7 @@ impl Toy {
             carries: true,
             validates: true,
             nan_at: None,
+            nans: u64::MAX,
             signal_at: None,
             delay: Duration::ZERO,
             evaluations: 0,
@@ -91,7 +93,8 @@ impl Task for Toy {
             self.carry = state.detach();
         }
         let mut losses = logits.cross_entropy_loss::<Tensor>(&y, None, Reduction::None, -100, 0.0);
-        if self.nan_at == Some(step.step) {
+        if self.nan_at == Some(step.step) && self.nans > 0 {
+            self.nans -= 1;
             losses *= f64::NAN;
         }
         // Every fifth row does not count, so that batches differ in their number of predictions.
