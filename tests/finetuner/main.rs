@@ -3,6 +3,9 @@
 
 mod bad_input;
 mod configs;
+#[path = "../killing.rs"]
+mod killing;
+mod kills;
 mod pipeline;
 #[path = "../program.rs"]
 mod program;

@@ -10,7 +10,7 @@ const STAGES: &str = "--set finetune.adapt.train.steps=30 --set finetune.adapt.t
     --set finetune.adapt.train.keep=100";
 
 /// Weights and metrics of a run: what is deterministic.
-fn trace(place: &Workplace, dir: &str) -> Vec<Vec<u8>> {
+pub(crate) fn trace(place: &Workplace, dir: &str) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for folder in [format!("{dir}/adapt"), dir.to_owned()] {
         let last = place.read(&format!("{folder}/last"));

@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod configs;
+#[path = "../killing.rs"]
+mod killing;
+mod kills;
 mod pipeline;
 mod precision;
 #[path = "../program.rs"]
