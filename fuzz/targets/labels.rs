@@ -14,8 +14,11 @@ fuzz_target!(|bytes: &[u8]| {
     let encoding = Encoding::UTF_8;
     match kind & 3 {
         0 | 1 => {
-            let fields =
-                Fields { label: Some("label".into()), pair: (kind & 1 == 1).then(|| "pair".into()), ..Fields::default() };
+            let fields = Fields {
+                label: Some("label".into()),
+                pair: (kind & 1 == 1).then(|| "pair".into()),
+                ..Fields::default()
+            };
             for row in open(&path, &fields, Labels::Required, encoding).into_iter().flatten() {
                 let _ = row;
             }

@@ -4,18 +4,20 @@
 use grulm_corpus::{CleanConfig, Cleaner, Encoding, ReadOptions, Unit, documents, inputs};
 use libfuzzer_sys::fuzz_target;
 
-const NAMES: [&str; 8] =
-    ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.txt.gz", "a.jsonl.zst", "a.txt.zst"];
+const NAMES: [&str; 8] = ["a.txt", "a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.txt.gz", "a.jsonl.zst", "a.txt.zst"];
 const ENCODINGS: [&str; 8] =
     ["utf-8", "auto", "utf-16le", "windows-1252", "gb18030", "shift_jis", "euc-kr", "iso-2022-jp"];
 
 fuzz_target!(|bytes: &[u8]| {
     let &[name, how, ref bytes @ ..] = bytes else { return };
     let (_folder, path) = grulm_fuzz::file(NAMES[usize::from(name) % NAMES.len()], bytes);
-    let Ok(encoding) = Encoding::parse("corpus.encoding", ENCODINGS[usize::from(how) % ENCODINGS.len()]) else { return };
+    let Ok(encoding) = Encoding::parse("corpus.encoding", ENCODINGS[usize::from(how) % ENCODINGS.len()]) else {
+        return;
+    };
     let unit = [Unit::Line, Unit::Paragraph, Unit::File][usize::from(how >> 3) % 3];
     let options = ReadOptions { unit, text_field: "text".into(), encoding };
-    let config = CleanConfig { strip_html: how & 64 != 0, remove_punctuation: how & 128 != 0, ..CleanConfig::default() };
+    let config =
+        CleanConfig { strip_html: how & 64 != 0, remove_punctuation: how & 128 != 0, ..CleanConfig::default() };
     let Ok(cleaner) = Cleaner::new(&config) else { return };
     let Ok(inputs) = inputs("corpus.train", &[path.display().to_string()]) else { return };
     for input in inputs {
