@@ -57,7 +57,7 @@ mod tokenizer;
 mod validate;
 mod words;
 
-pub use clean::Cleaner;
+pub use clean::{Alignment, Cleaner};
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
     Unit,
@@ -74,3 +74,4 @@ pub use shard::{Shard, ShardInfo, ShardWriter, Width};
 pub use stream::TokenStream;
 pub use tokenized::{TokenizedText, tokenize_files};
 pub use tokenizer::{Special, StreamDecoder, Tokenizer};
+pub use words::word_spans;
