@@ -14,7 +14,7 @@ use self::{
     stop_words::StopWords,
 };
 use crate::digest::sha256;
-use crate::{CleanConfig, Error, Replace, UnicodeForm, Unit};
+use crate::{CleanConfig, Error, Replace, TextFields, UnicodeForm, Unit};
 
 mod alignment;
 mod control;
@@ -74,7 +74,7 @@ pub struct Cleaner {
 struct Recipe {
     version: u32,
     unit: Unit,
-    text_field: String,
+    text_field: TextFields,
     encoding: String,
     unicode: UnicodeForm,
     strip_html: bool,
@@ -101,7 +101,12 @@ impl Cleaner {
     ///
     /// [`Error::Config`] where `stop_words` is neither a language with a list nor a file, [`Error::Io`] and
     /// [`Error::Format`] where the file is no list of words.
-    pub fn new(config: &CleanConfig, unit: Unit, text_field: &str, encoding: &str) -> Result<Self, Error> {
+    pub fn new(
+        config: &CleanConfig,
+        unit: Unit,
+        text_field: impl Into<TextFields>,
+        encoding: &str,
+    ) -> Result<Self, Error> {
         let stop_words = match config.stop_words.as_str() {
             "" => Vec::new(),
             name => stop_words::load(name)?,
@@ -109,7 +114,7 @@ impl Cleaner {
         Ok(Self::from_recipe(Recipe {
             version: VERSION,
             unit,
-            text_field: text_field.to_owned(),
+            text_field: text_field.into(),
             encoding: encoding.to_owned(),
             unicode: config.unicode,
             strip_html: config.strip_html,
@@ -139,9 +144,9 @@ impl Cleaner {
         self.recipe.unit
     }
 
-    /// The field or column that holds the text in structured files.
+    /// The fields or columns that hold the text in structured files.
     #[must_use]
-    pub fn text_field(&self) -> &str {
+    pub fn text_field(&self) -> &TextFields {
         &self.recipe.text_field
     }
 

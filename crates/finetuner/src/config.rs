@@ -8,6 +8,7 @@ use grulm_model::{DropoutConfig, ModelConfig};
 use grulm_tasks::{
     classification::ClassificationConfig,
     generation::{GenerationConfig, GenerationFormat},
+    translation::TranslationConfig,
 };
 use grulm_train::{LayerSettings, RunConfig, TrainConfig, Unfreeze};
 use serde::{Deserialize, Serialize};
@@ -83,6 +84,8 @@ pub(crate) enum TaskConfig {
     Classification(ClassificationConfig),
     /// Text like that of the files, or completions of prompts.
     Generation(GenerationConfig),
+    /// The same in another language.
+    Translation(TranslationConfig),
 }
 
 impl Default for TaskConfig {
@@ -98,6 +101,7 @@ impl Validate for FinetuneConfig {
         let validated = match &self.task {
             TaskConfig::Classification(task) => task.validate().map(|()| task.is_validated())?,
             TaskConfig::Generation(task) => task.validate().map(|()| task.is_validated())?,
+            TaskConfig::Translation(task) => task.validate().map(|()| task.is_validated())?,
         };
         self.train.validate()?;
         let allowed = "0, since there is no validation data (task.valid or task.valid_fraction)";
@@ -168,8 +172,19 @@ impl FinetuneSection {
 }
 
 impl Sections for FinetuneConfig {
-    const INCIDENTAL: &'static [&'static str] =
-        &["finetune.pretrained", "finetune.adapt.text", "task.train", "task.valid", "task.test"];
+    const INCIDENTAL: &'static [&'static str] = &[
+        "finetune.pretrained",
+        "finetune.adapt.text",
+        "task.train",
+        "task.valid",
+        "task.test",
+        "task.train.source",
+        "task.train.target",
+        "task.valid.source",
+        "task.valid.target",
+        "task.test.source",
+        "task.test.target",
+    ];
 
     fn run(&self) -> &RunConfig {
         &self.run
@@ -219,6 +234,31 @@ mod tests {
         assert!(
             load("task = { kind = 'classification', train = ['t'] }").unwrap_err().contains("`finetune.pretrained`")
         );
+    }
+
+    #[test]
+    fn translations_lie_in_rows_or_in_lines_beside_lines() {
+        let check = |task: &str, expect: &str| {
+            let text = format!("finetune = {{ pretrained = 'm' }}\ntask = {{ kind = 'translation', {task} }}");
+            let found = load(&text);
+            if let (Ok(config), "") = (&found, expect) {
+                let resolved = grulm_config::to_toml(config).unwrap();
+                assert_eq!(&load(&resolved).unwrap(), config, "{resolved}");
+            }
+            let found = found.map(|_| ()).err().unwrap_or_default();
+            assert!(found.contains(expect) && found.is_empty() == expect.is_empty(), "{text}: {found:?}");
+        };
+        check("train = ['t.jsonl'], valid = ['v.jsonl']", "");
+        check("train = { source = ['t.de'], target = ['t.en'] }, test = ['t.csv']", "");
+        check("train = []", "`task.train`");
+        check("train = { source = ['t.de'] }", "target");
+        check("train = { source = ['t.de'], target = ['t.en'], third = [] }", "third");
+        check("train = 't.jsonl'", "`task.train`");
+        check("train = ['t.jsonl'], heads = 7", "`task.heads` = 7: allowed: a divisor of twice task.hidden: of 512");
+        check("train = ['t.jsonl'], beam = 0", "`task.beam` = 0");
+        check("train = ['t.jsonl'], label_smoothing = 1.0", "`task.label_smoothing`");
+        check("train = ['t.jsonl'], source_field = ''", "`task.source_field`");
+        check("train = ['t.jsonl'], bleu_tokenizer = '14a'", "13a");
     }
 
     #[test]

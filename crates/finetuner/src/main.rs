@@ -9,6 +9,7 @@ mod generate;
 mod pretrained;
 mod ready;
 mod report;
+mod translate;
 
 use std::process::ExitCode;
 

@@ -14,6 +14,9 @@
 //! # Ok::<(), grulm_model::Error>(())
 //! ```
 
+mod attention;
+mod attentive;
+mod bidirectional;
 mod config;
 mod decoder;
 mod dropout;
@@ -21,20 +24,25 @@ mod encoder;
 mod error;
 mod gru;
 mod language_model;
+mod linear;
 mod params;
 mod penalties;
 mod pool;
 mod random;
 mod sample;
 mod shape;
+mod stack;
 mod weights;
 
+pub use attentive::{AttentiveStack, Source};
+pub use bidirectional::{Bidirectional, Turn};
 pub use config::{Direction, DropoutConfig, ModelConfig, Reading};
 pub use decoder::Decoder;
 pub use dropout::Noise;
 pub use encoder::{Carry, Encoder};
 pub use error::Error;
 pub use language_model::{LanguageModel, TrainingLoss};
+pub use linear::{LayerNorm, Linear};
 pub use params::{Param, Params};
 pub use penalties::OutputPenalties;
 pub use pool::Pool;

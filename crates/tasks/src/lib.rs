@@ -31,6 +31,7 @@ mod reader;
 mod score;
 mod task;
 mod text_batch;
+pub mod translation;
 
 pub use bundle::{Bundle, BundleModel, Provenance};
 pub use error::Error;

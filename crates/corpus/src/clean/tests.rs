@@ -144,7 +144,7 @@ fn json_is_self_contained_and_stable() {
 
     let opened = Cleaner::open(&path).unwrap();
     assert_eq!(opened.recipe, saved.recipe);
-    assert_eq!((opened.unit(), opened.text_field(), opened.encoding()), (Unit::Paragraph, "body", "gb18030"));
+    assert_eq!((opened.unit(), opened.text_field(), opened.encoding()), (Unit::Paragraph, &"body".into(), "gb18030"));
     assert_eq!(opened.clean("yi le kple  va"), "yi va");
     assert_eq!(opened.hash(), saved.hash());
     assert_eq!(saved.hash().len(), 64);

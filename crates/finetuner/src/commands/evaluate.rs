@@ -1,5 +1,7 @@
 //! `finetuner evaluate`.
 
+use std::{io::Write, path::Path};
+
 use grulm_cli::{
     compute,
     exit::{Ending, Usage},
@@ -17,22 +19,34 @@ use grulm_tasks::{
     generation::{
         Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
     },
+    metrics::ChrF,
+    translation::{Ensemble, PairFiles, PairScorer, Parallel, ScoredPair, Search, TranslationScore, Translator},
 };
 use grulm_train::LogLevel;
 use serde_json::{Value, json};
+use tch::Device;
 
-use crate::{cli::EvaluateArgs, report};
+use crate::{
+    cli::{EvaluateArgs, refuse_for_others},
+    report,
+};
 
 /// Scores examples whose answers are known, and prints the figures.
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
     let (folder, device) = compute::find_model(&args.model)?;
-    match bundle::kind(&folder)?.as_str() {
+    let kind = bundle::kind(&folder)?;
+    if kind != Translator::KIND {
+        args.search.refuse()?;
+        refuse_for_others(&[("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())])?;
+    }
+    match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
+        Translator::KIND => translations(args, &folder, device),
         kind => Err(Usage(format!(
-            "{}: a bundle of kind {kind:?}; \"classification\" and \"generation\" are evaluated here, a language model by \
-             `pretrainer evaluate`",
+            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\" and \"translation\" are evaluated here, a \
+             language model by `pretrainer evaluate`",
             folder.display()
         ))
         .into()),
@@ -83,6 +97,72 @@ fn completions(args: &EvaluateArgs, bundle: &Bundle<Completer>) -> anyhow::Resul
     gate::check(&args.fail_if, &scores.figures)?;
     written?;
     Ok(Ending::Done)
+}
+
+fn translations(args: &EvaluateArgs, folder: &Path, device: Device) -> anyhow::Result<Ending> {
+    if args.errors.is_some() {
+        let instead = "--errors: a translation is neither right nor wrong; --per-line writes all of them";
+        return Err(Usage(instead.into()).into());
+    }
+    let ensemble = args.search.open(folder, device)?;
+    let search = args.search.search(ensemble.settings().search)?;
+    // Before hours of translating.
+    gate::check_names(&args.fail_if, &TranslationScore::new(ensemble.settings().bleu_tokenizer).figures())?;
+    let score = match &args.per_line {
+        None => score_translations(args, &ensemble, search, |_| Ok(()))?,
+        Some(path) => files::write_with(path, |file| {
+            Ok(score_translations(args, &ensemble, search, |scored| {
+                write_line(file, &scored).map_err(grulm_tasks::Error::io(path))
+            })?)
+        })?,
+    };
+    let figures = score.figures();
+    let signatures = [("signature", score.signature()), ("chrf_signature", score.chrf_signature())];
+    let written = if args.json {
+        let mut object = output::figures_to_json(&figures);
+        object.extend(signatures.map(|(name, signature)| (name.to_owned(), json!(signature))));
+        output::write_json(&object)
+    } else {
+        let mut rows = output::figure_rows(&figures);
+        rows.extend(signatures.map(|(name, signature)| (name.replace('_', " "), signature)));
+        output::write(&output::table(&rows))
+    };
+    gate::check(&args.fail_if, &figures)?;
+    written?;
+    Ok(Ending::Done)
+}
+
+/// Translates all pairs, of which `each` is told in order, and counts.
+fn score_translations(
+    args: &EvaluateArgs,
+    ensemble: &Ensemble,
+    search: Search,
+    each: impl FnMut(ScoredPair) -> Result<(), grulm_tasks::Error>,
+) -> anyhow::Result<TranslationScore> {
+    let data = args.data.clone();
+    let files = match args.references.as_slice() {
+        [] => PairFiles::Rows(data),
+        references => PairFiles::Parallel(Parallel { source: data, target: references.to_vec() }),
+    };
+    let batch_size = usize::from(args.batch_size);
+    let mut scorer = PairScorer::new(ensemble, search, batch_size, Compute::fp32(), each);
+    let fields = &ensemble.settings().fields;
+    files.for_each(["--data", "--references"], fields, Encoding::UTF_8, |path, pair| scorer.push(path, pair))?;
+    let score = scorer.finish()?;
+    refuse_nothing(args, score.examples() as usize)?;
+    Ok(score)
+}
+
+/// Writes a pair with its translation, and how near chrF finds the two.
+fn write_line(file: &mut impl Write, scored: &ScoredPair) -> std::io::Result<()> {
+    let ScoredPair { path, pair, translation } = scored;
+    let mut chrf = ChrF::new();
+    chrf.add(&translation.text, &pair.target);
+    let object = json!({
+        "file": path, "row": pair.number, "source": pair.source, "target": pair.target,
+        "translation": translation.text, "score": translation.score, "chrf": chrf.score(),
+    });
+    writeln!(file, "{object}")
 }
 
 /// Tokens of a completion that are read in one pass.
