@@ -1,5 +1,7 @@
 //! Embedding and stacked GRU layers.
 
+use std::cell::RefCell;
+
 use grulm_kernels::Compute;
 use tch::{Device, Tensor};
 
@@ -89,6 +91,28 @@ impl Encoder {
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
         self.stack(reading)?.forward(self.embed(tokens, noise)?, carry, noise, compute, |_, y| Ok(y))
+    }
+
+    /// What each layer makes of `tokens` `[T, B]` (int64, in reading order) at the beginning of a text: the embedding `[T, B, E]`,
+    /// then the outputs `[T, B, H_l]` of the GRU layers. With `noise`, dropouts apply as in [`Encoder::forward`].
+    ///
+    /// # Errors
+    /// As [`Encoder::forward`].
+    pub fn layers(
+        &self,
+        reading: Reading,
+        tokens: &Tensor,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+    ) -> Result<Vec<Tensor>, Error> {
+        let embedded = self.embed(tokens, noise)?;
+        let carry = self.zero_carry(reading, tokens.size2()?.1, tokens.device())?;
+        let layers = RefCell::new(vec![embedded.shallow_clone()]);
+        let _ = self.stack(reading)?.forward(embedded, &carry, noise, compute, |_, y| {
+            layers.borrow_mut().push(y.shallow_clone());
+            Ok(y)
+        })?;
+        Ok(layers.into_inner())
     }
 
     /// Embeds `tokens` `[T, B]` to `[T, B, E]`. With `noise`, embedding dropout zeroes all occurrences of a dropped word.

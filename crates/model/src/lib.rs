@@ -31,6 +31,9 @@ mod pool;
 mod random;
 mod sample;
 mod shape;
+mod similarity;
+mod span_reader;
+mod span_scores;
 mod stack;
 mod weights;
 
@@ -49,4 +52,6 @@ pub use pool::Pool;
 pub use random::Site;
 pub use sample::{Sampler, Sampling};
 pub use shape::{SHAPE_FILE, Shape, WEIGHTS_FILE};
+pub use span_reader::{LayeredTexts, QuestionRows, SpanReader, SpanReaderSizes};
+pub use span_scores::{BestSpans, SpanScores};
 pub use weights::{WeightFormat, convert_weights, load_tensors, save_tensors};
