@@ -222,11 +222,7 @@ impl Texts {
     /// Those of the texts at these places, int64 `[R]`, which may come more than once.
     fn select(&self, texts: &Tensor) -> Result<Self, Error> {
         let select = |x: &Tensor| x.f_index_select(1, texts);
-        Ok(Self {
-            lexical: select(&self.lexical)?,
-            contextual: select(&self.contextual)?,
-            keys: select(&self.keys)?,
-        })
+        Ok(Self { lexical: select(&self.lexical)?, contextual: select(&self.contextual)?, keys: select(&self.keys)? })
     }
 }
 

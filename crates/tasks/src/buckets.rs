@@ -129,7 +129,7 @@ fn by_length(mut texts: Vec<usize>, lengths: &[u32], batch_size: usize) -> Vec<V
 }
 
 /// The numbers below `count` in an order that is a function of the site.
-fn permutation(count: usize, site: Site) -> Vec<usize> {
+pub(crate) fn permutation(count: usize, site: Site) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_cached_key(|&index| (site.bits(index as u64), index));
     order

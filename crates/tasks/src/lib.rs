@@ -27,6 +27,7 @@ mod examples;
 mod generate;
 pub mod generation;
 mod language_modelling;
+pub mod question_answering;
 mod reader;
 mod score;
 mod task;
