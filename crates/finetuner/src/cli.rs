@@ -92,6 +92,9 @@ pub(crate) struct PredictArgs {
     /// The input is plain text, a text a line, and so is the output: the label, completion or translation alone
     #[arg(long)]
     pub(crate) lines: bool,
+    /// Answers to questions: writes the N likeliest, with their probabilities, as `candidates`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) n_best: Option<u16>,
     /// How completions are drawn, where the model completes prompts.
     #[command(flatten, next_help_heading = "Generation")]
     pub(crate) sampling: SamplingArgs,

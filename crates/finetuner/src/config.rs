@@ -8,6 +8,7 @@ use grulm_model::{DropoutConfig, ModelConfig};
 use grulm_tasks::{
     classification::ClassificationConfig,
     generation::{GenerationConfig, GenerationFormat},
+    question_answering::QuestionAnsweringConfig,
     translation::TranslationConfig,
 };
 use grulm_train::{LayerSettings, RunConfig, TrainConfig, Unfreeze};
@@ -86,6 +87,8 @@ pub(crate) enum TaskConfig {
     Generation(GenerationConfig),
     /// The same in another language.
     Translation(TranslationConfig),
+    /// The part of a context that answers a question.
+    QuestionAnswering(QuestionAnsweringConfig),
 }
 
 impl Default for TaskConfig {
@@ -102,8 +105,10 @@ impl Validate for FinetuneConfig {
             TaskConfig::Classification(task) => task.validate().map(|()| task.is_validated())?,
             TaskConfig::Generation(task) => task.validate().map(|()| task.is_validated())?,
             TaskConfig::Translation(task) => task.validate().map(|()| task.is_validated())?,
+            TaskConfig::QuestionAnswering(task) => task.validate().map(|()| task.is_validated())?,
         };
         self.train.validate()?;
+        self.check_stride()?;
         let allowed = "0, since there is no validation data (task.valid or task.valid_fraction)";
         Invalid::check("train.patience", self.train.patience, validated || self.train.patience == 0, allowed)?;
         self.check_penalties()?;
@@ -113,6 +118,14 @@ impl Validate for FinetuneConfig {
 }
 
 impl FinetuneConfig {
+    /// Windows of a long context are to leave nothing out.
+    fn check_stride(&self) -> Result<(), Invalid> {
+        let TaskConfig::QuestionAnswering(task) = &self.task else { return Ok(()) };
+        let window = self.train.sequence_length;
+        let allowed = format!("0 to train.sequence_length, {window}");
+        Invalid::check("task.stride", task.stride, task.stride <= window, allowed)
+    }
+
     /// What is for language modelling alone is refused where it would not count.
     fn check_penalties(&self) -> Result<(), Invalid> {
         let models_text = matches!(&self.task, TaskConfig::Generation(task) if task.format == GenerationFormat::Text);
@@ -228,6 +241,13 @@ mod tests {
         check(", from_scratch = true, freeze_layers = 1", TASK, "", "`finetune.freeze_layers`");
         check(", from_scratch = true, adapt = {}", TASK, "", "`finetune.from_scratch`");
         check(", adapt.train.steps = 0", TASK, "", "`finetune.adapt.train.steps` = 0");
+        let asked = "kind = 'question_answering', train = ['t.json']";
+        check("", asked, "", "");
+        check("", &format!("{asked}, stride = 65"), "", "`task.stride` = 65: allowed: 0 to train.sequence_length, 64");
+        check("", &format!("{asked}, unanswerable = true"), "", "`task.unanswerable`");
+        check("", &format!("{asked}, valid_last = 9, valid_fraction = 0.1"), "", "`task.valid_last` = 9");
+        check("", &format!("{asked}, units = 'letters'"), "", "characters");
+        check("", &format!("{asked}, hidden = 0"), "", "`task.hidden` = 0");
         check(", dropout.input = 1.0", TASK, "", "`finetune.dropout.input`");
         check("", TASK, "train.patience = 2", "`train.patience`");
         check("", TASK, "train.init = 'm'", "`train.init`");

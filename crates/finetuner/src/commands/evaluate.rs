@@ -1,6 +1,9 @@
 //! `finetuner evaluate`.
 
-use std::{io::Write, path::Path};
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use grulm_cli::{
     compute,
@@ -19,7 +22,8 @@ use grulm_tasks::{
     generation::{
         Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
     },
-    metrics::ChrF,
+    metrics::{ChrF, Units},
+    question_answering::{Answerer, AnswersScore, GivenAnswer, Prediction, Scorer, for_each_question, score_answer},
     translation::{Ensemble, PairFiles, PairScorer, Parallel, ScoredPair, Search, TranslationScore, Translator},
 };
 use grulm_train::LogLevel;
@@ -44,9 +48,10 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
         Translator::KIND => translations(args, &folder, device),
+        Answerer::KIND => answers(args, &Bundle::open(&folder, device)?),
         kind => Err(Usage(format!(
-            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\" and \"translation\" are evaluated here, a \
-             language model by `pretrainer evaluate`",
+            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\", \"translation\" and \"question_answering\" are \
+             evaluated here, a language model by `pretrainer evaluate`",
             folder.display()
         ))
         .into()),
@@ -163,6 +168,63 @@ fn write_line(file: &mut impl Write, scored: &ScoredPair) -> std::io::Result<()>
         "translation": translation.text, "score": translation.score, "chrf": chrf.score(),
     });
     writeln!(file, "{object}")
+}
+
+fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
+    let mut scorer = Scorer::new(bundle, usize::from(args.batch_size), Compute::fp32());
+    let mut places = Vec::new();
+    for_each_question("--data", &args.data, Encoding::UTF_8, true, |path, question| {
+        places.push((path.to_owned(), question.number));
+        scorer.push(question)
+    })?;
+    refuse_nothing(args, places.len())?;
+    let answered = scorer.finish()?;
+    let given: Vec<_> = answered.iter().map(|(_, _, given)| given.clone()).collect();
+    let score = AnswersScore::new(&given, bundle.model.settings().units);
+    let figures = score.figures();
+    gate::check_names(&args.fail_if, &figures)?;
+    if let Some(path) = &args.errors {
+        files::write_json_lines(path, &wrong_answers(&places, &answered, score.units()))?;
+    }
+    let units = match score.units() {
+        Units::Words => "words",
+        Units::Characters => "characters",
+    };
+    let written = if args.json {
+        let mut object = output::figures_to_json(&figures);
+        object.insert("units".into(), json!(units));
+        report::add_rounding(&bundle.provenance, &mut object);
+        output::write_json(&object)
+    } else {
+        let mut rows = output::figure_rows(&figures);
+        rows.push(("units".to_owned(), units.to_owned()));
+        rows.extend(report::rounding(&bundle.provenance, "f1"));
+        output::write(&output::table(&rows))
+    };
+    gate::check(&args.fail_if, &figures)?;
+    written?;
+    Ok(Ending::Done)
+}
+
+/// The questions whose answer was not right to the letter, the surest first.
+fn wrong_answers(
+    places: &[(PathBuf, u64)],
+    answered: &[(String, Prediction, GivenAnswer)],
+    units: Units,
+) -> Vec<Value> {
+    let wrong =
+        |((path, row), (question, prediction, answer)): (&(PathBuf, u64), &(String, Prediction, GivenAnswer))| {
+            let (exact, f1) = score_answer(answer, units);
+            let probability = prediction.answer().map(|answer| answer.probability).or(prediction.none).unwrap_or(0.0);
+            let object = json!({
+                "file": path, "row": row, "question": question, "gold": answer.gold, "given": answer.given,
+                "probability": probability, "f1": f1,
+            });
+            (exact < 100.0).then_some((probability, object))
+        };
+    let mut wrong: Vec<_> = places.iter().zip(answered).filter_map(wrong).collect();
+    wrong.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    wrong.into_iter().map(|(_, object)| object).collect()
 }
 
 /// Tokens of a completion that are read in one pass.

@@ -3,7 +3,8 @@
 use grulm_cli::{compute, exit::Ending, inspection::Inspection, logging, output};
 use grulm_model::LanguageModel;
 use grulm_tasks::{
-    Bundle, BundleModel as _, bundle, classification::Classifier, generation::Completer, translation::Translator,
+    Bundle, BundleModel as _, bundle, classification::Classifier, generation::Completer, question_answering::Answerer,
+    translation::Translator,
 };
 use grulm_train::LogLevel;
 use serde_json::json;
@@ -43,6 +44,13 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
                 .with("fields", json!(settings.fields))
                 .with("translator", json!({ "hidden": settings.hidden, "heads": settings.heads }))
                 .with("search", json!(settings.search))
+        }
+        Answerer::KIND => {
+            let bundle: Bundle<Answerer> = Bundle::open(&folder, device)?;
+            let sizes = (bundle.model.config(), bundle.model.params());
+            Inspection::new(&folder, &bundle, sizes, "reader", device)?
+                .with("task", json!(kind))
+                .with("reader", json!(bundle.model.settings()))
         }
         // Anything else is no model of these programs, which opening it says.
         _ => {

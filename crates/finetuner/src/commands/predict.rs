@@ -12,7 +12,7 @@ use grulm_cli::{
 };
 use grulm_corpus::{
     Encoding,
-    labelled::{self, Fields, Labels, Record, Row, Rows},
+    labelled::{self, Fields, Labels, Question, Record, Row},
 };
 use grulm_kernels::Compute;
 use grulm_model::Sampling;
@@ -20,6 +20,7 @@ use grulm_tasks::{
     Bundle, BundleModel as _, bundle,
     classification::{Classifier, predict as classify, text},
     generation::{Completer, Completion, complete},
+    question_answering::{Answerer, Candidate, Prediction, answer as answer_questions},
     translation::{Translated, Translator},
 };
 use grulm_train::LogLevel;
@@ -43,13 +44,17 @@ pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
     if kind != Translator::KIND {
         args.search.refuse()?;
     }
+    if kind != Answerer::KIND && args.n_best.is_some() {
+        return Err(Usage("--n-best: it is for models that answer questions, which this one does not".into()).into());
+    }
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
         Translator::KIND => translations(args, &folder, device),
+        Answerer::KIND => answers(args, &Bundle::open(&folder, device)?),
         kind => Err(Usage(format!(
-            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\" and \"translation\" are applied here, a language \
-             model by `pretrainer generate`",
+            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\", \"translation\" and \"question_answering\" are \
+             applied here, a language model by `pretrainer generate`",
             folder.display()
         ))
         .into()),
@@ -108,6 +113,60 @@ fn translations(args: &PredictArgs, folder: &Path, device: Device) -> anyhow::Re
     })
 }
 
+fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
+    if args.lines {
+        return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
+    }
+    let questions = match &args.input {
+        Stream::File(path) => labelled::open_questions(path, Labels::Optional, Encoding::UTF_8)?,
+        Stream::Standard => {
+            labelled::questions_from_reader(io::stdin(), Path::new("standard input"), Labels::Optional)?
+        }
+    };
+    let (batch_size, count) = (usize::from(args.batch_size), usize::from(args.n_best.unwrap_or(1)));
+    let answers = |questions: &[Question], _| {
+        let predictions = answer_questions(bundle, questions, count, batch_size, Compute::fp32())?;
+        let both = questions.iter().zip(predictions);
+        both.map(|(question, prediction)| answer_record(&question.context, &prediction, args.n_best.is_some()))
+            .collect()
+    };
+    write(args, questions, batch_size * SORTED_TOGETHER, answers, |question| question.record, None)
+}
+
+/// The fields of an answer: places are counted in characters.
+fn answer_record(context: &str, prediction: &Prediction, with_candidates: bool) -> anyhow::Result<Record> {
+    let place = |byte: usize| context[..byte].chars().count();
+    let fields = |Candidate { span, probability }: &Candidate| {
+        Ok::<_, serde_json::Error>([
+            ("answer".to_owned(), to_raw_value(&context[span.clone()])?),
+            ("start".to_owned(), to_raw_value(&place(span.start))?),
+            ("end".to_owned(), to_raw_value(&place(span.end))?),
+            ("score".to_owned(), to_raw_value(probability)?),
+        ])
+    };
+    let mut record = match prediction.answer() {
+        Some(answer) => Record::from_iter(fields(answer)?),
+        None => Record::from_iter([
+            ("answer".to_owned(), to_raw_value("")?),
+            ("start".to_owned(), to_raw_value(&())?),
+            ("end".to_owned(), to_raw_value(&())?),
+            ("score".to_owned(), to_raw_value(&prediction.none.unwrap_or(0.0))?),
+        ]),
+    };
+    if let Some(none) = prediction.none {
+        record.insert("no_answer".to_owned(), to_raw_value(&none)?);
+    }
+    if with_candidates {
+        let candidates: Vec<Record> = prediction
+            .candidates
+            .iter()
+            .map(|own| Ok(fields(own)?.into_iter().collect()))
+            .collect::<anyhow::Result<_>>()?;
+        record.insert("candidates".to_owned(), to_raw_value(&candidates)?);
+    }
+    Ok(record)
+}
+
 /// Reads rows, `many` at a time, and writes each with the fields that `answers` gives, `key` among them; it is told the number of
 /// the first row.
 fn answer(
@@ -124,25 +183,37 @@ fn answer(
         (Stream::Standard, false) => labelled::from_reader(io::stdin(), stdin, fields, Labels::Optional)?,
         (Stream::Standard, true) => labelled::lines_from_reader(io::stdin(), stdin, &fields.text)?,
     };
-    let alone = args.lines.then_some(key);
+    write(args, rows, many, answers, |row| row.record, args.lines.then_some(key))
+}
+
+/// Writes all rows, each as its `record` with the fields that `answers` gives.
+fn write<T>(
+    args: &PredictArgs,
+    rows: impl Iterator<Item = Result<T, grulm_corpus::Error>>,
+    many: usize,
+    answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
+    record: impl Fn(T) -> Record,
+    alone: Option<&str>,
+) -> anyhow::Result<Ending> {
     match &args.output {
-        Stream::Standard => write_all(rows, many, answers, alone, &mut BufWriter::new(io::stdout().lock()))?,
-        Stream::File(path) => files::write_with(path, |file| write_all(rows, many, answers, alone, file))?,
+        Stream::Standard => write_all(rows, many, answers, record, alone, &mut BufWriter::new(io::stdout().lock()))?,
+        Stream::File(path) => files::write_with(path, |file| write_all(rows, many, answers, record, alone, file))?,
     }
     Ok(Ending::Done)
 }
 
 /// With `alone`, that field of an answer is all of its line.
-fn write_all(
-    mut rows: Rows,
+fn write_all<T>(
+    mut rows: impl Iterator<Item = Result<T, grulm_corpus::Error>>,
     many: usize,
-    answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
+    answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
+    record: impl Fn(T) -> Record,
     alone: Option<&str>,
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut read = 0;
     loop {
-        let chunk: Vec<Row> = rows.by_ref().take(many).collect::<Result<_, _>>()?;
+        let chunk: Vec<T> = rows.by_ref().take(many).collect::<Result<_, _>>()?;
         if chunk.is_empty() {
             return Ok(());
         }
@@ -152,7 +223,7 @@ fn write_all(
             match alone.and_then(|key| answer.get(key)) {
                 Some(value) => output.write_all(line(value)?.as_bytes()).map_err(closed)?,
                 None => {
-                    let mut record = row.record;
+                    let mut record = record(row);
                     record.extend(answer);
                     serde_json::to_writer(&mut *output, &record).map_err(|error| closed(error.into()))?;
                 }

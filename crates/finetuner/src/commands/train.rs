@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     adapt::adapt,
-    classify,
+    answer, classify,
     config::{FinetuneConfig, TaskConfig},
     generate,
     pretrained::Pretrained,
@@ -41,6 +41,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
         TaskConfig::Classification(task) => classify::assemble(&config, task, pretrained, device)?,
         TaskConfig::Generation(task) => generate::assemble(&config, task, pretrained, device)?,
         TaskConfig::Translation(task) => translate::assemble(&config, task, pretrained, device)?,
+        TaskConfig::QuestionAnswering(task) => answer::assemble(&config, task, pretrained, device)?,
     };
     if let (Some(previous), Some(corpus)) = (&previous, &provenance.corpus) {
         previous.check_corpus(corpus)?;
@@ -107,6 +108,9 @@ fn finish(
         }
         TaskConfig::Translation(task) if !task.test.is_empty() => {
             Some(translate::score_test(config, task, best, device)?)
+        }
+        TaskConfig::QuestionAnswering(task) if !task.test.is_empty() => {
+            Some(answer::score_test(config, task, best, device)?)
         }
         _ => None,
     };

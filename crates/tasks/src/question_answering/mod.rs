@@ -24,7 +24,7 @@ pub use answerer::{Answerer, AnswererSettings};
 pub use config::{AnswerCriterion, AnswerUnits, QuestionAnsweringConfig};
 pub use data::{QuestionData, QuestionSet, for_each_question, read_question_data, read_questions};
 pub use predict::{Candidate, Prediction, answer};
-pub use score::{AnswersScore, GivenAnswer, score_answer};
+pub use score::{AnswersScore, GivenAnswer, Scorer, score_answer};
 
 use self::{
     batches::QuestionBatches,

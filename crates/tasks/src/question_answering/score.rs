@@ -1,8 +1,11 @@
 //! How good answers are.
 
+use grulm_corpus::labelled::Question;
+use grulm_kernels::Compute;
 use grulm_metrics::{AnswerScore, Units};
 
-use super::{AnswerUnits, Prediction, data::QuestionSet};
+use super::{AnswerUnits, Answerer, Prediction, data::QuestionSet, predict::answer};
+use crate::{Bundle, Error};
 
 /// Exact match and F1 over many questions.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,6 +79,58 @@ pub fn score_answer(answer: &GivenAnswer, units: Units) -> (f64, f64) {
     let mut score = AnswerScore::new(units);
     score.add(&answer.given, answer.gold.iter().map(String::as_str));
     (score.exact_match(), score.f1())
+}
+
+/// Answers questions as they come, many together: memory holds the contexts of some batches.
+#[derive(Debug)]
+pub struct Scorer<'a> {
+    bundle: &'a Bundle<Answerer>,
+    batch_size: usize,
+    compute: Compute,
+    waiting: Vec<Question>,
+    answered: Vec<(String, Prediction, GivenAnswer)>,
+}
+
+/// Batches that are read, and sorted by length, together.
+const SORTED_TOGETHER: usize = 32;
+
+impl<'a> Scorer<'a> {
+    /// No questions yet.
+    #[must_use]
+    pub fn new(bundle: &'a Bundle<Answerer>, batch_size: usize, compute: Compute) -> Self {
+        Self { bundle, batch_size, compute, waiting: Vec::new(), answered: Vec::new() }
+    }
+
+    /// Takes a question.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses, or memory runs out.
+    pub fn push(&mut self, question: Question) -> Result<(), Error> {
+        self.waiting.push(question);
+        if self.waiting.len() < self.batch_size * SORTED_TOGETHER { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), Error> {
+        let predictions = answer(self.bundle, &self.waiting, 1, self.batch_size, self.compute)?;
+        for (question, prediction) in self.waiting.drain(..).zip(predictions) {
+            let span = prediction.answer().map_or(0..0, |answer| answer.span.clone());
+            let given = GivenAnswer {
+                given: question.context[span].to_owned(),
+                gold: question.answers.into_iter().flatten().map(|answer| answer.text).collect(),
+            };
+            self.answered.push((question.question, prediction, given));
+        }
+        Ok(())
+    }
+
+    /// Every question with what was said of it, in order.
+    ///
+    /// # Errors
+    /// As [`Scorer::push`].
+    pub fn finish(mut self) -> Result<Vec<(String, Prediction, GivenAnswer)>, Error> {
+        self.flush()?;
+        Ok(self.answered)
+    }
 }
 
 /// The answers that predictions for a set are, beside the right ones.
