@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Write as _,
+    io::{BufWriter, IntoInnerError, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -36,11 +36,32 @@ pub fn write_json_lines(path: &Path, lines: &[impl Serialize]) -> anyhow::Result
 /// # Errors
 /// With the path, where it cannot be written.
 pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_with(path, |file| file.write_all(bytes).with_context(|| path.display().to_string()))
+}
+
+/// Writes a file that comes bit by bit, under a temporary name: whole or not at all.
+///
+/// # Errors
+/// With the path, where it cannot be written; what `content` gives.
+pub fn write_with<T>(
+    path: &Path,
+    content: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
-    File::create(&part)
-        .and_then(|mut file| file.write_all(bytes).and_then(|()| file.sync_all()))
-        .with_context(|| part.display().to_string())?;
-    fs::rename(&part, path).with_context(|| path.display().to_string())
+    let named = || part.display().to_string();
+    let mut file = BufWriter::new(File::create(&part).with_context(named)?);
+    let written = content(&mut file).and_then(|written| {
+        let file = file.into_inner().map_err(IntoInnerError::into_error);
+        file.and_then(|file| file.sync_all()).with_context(named)?;
+        Ok(written)
+    });
+    if written.is_err() {
+        // What was written so far is of no use; that it cannot be removed would hide the error.
+        let _ = fs::remove_file(&part);
+        return written;
+    }
+    fs::rename(&part, path).with_context(|| path.display().to_string())?;
+    written
 }

@@ -187,7 +187,12 @@ const READING: [&str; 3] = ["unit", "text_field", "encoding"];
 
 /// How `cleaning.json` says that text is read.
 fn documents(recipe: &Value) -> String {
-    let said = |key: &&str| Some(format!("{} {}", key.replace('_', " "), recipe.get(key)?.as_str()?));
+    let value = |key: &str| match recipe.get(key)? {
+        Value::String(value) => Some(value.clone()),
+        Value::Array(values) => Some(values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" and ")),
+        _ => None,
+    };
+    let said = |key: &&str| Some(format!("{} {}", key.replace('_', " "), value(key)?));
     READING.iter().filter_map(said).collect::<Vec<_>>().join(", ")
 }
 
@@ -222,6 +227,8 @@ mod tests {
         };
         let plain = "unit line, text field text, encoding utf-8";
         check(serde_json::json!({}), plain, "none");
+        let both = "unit line, text field source and target, encoding utf-8";
+        check(serde_json::json!({"text_field": ["source", "target"]}), both, "none");
         check(serde_json::json!({"strip_html": true, "urls": "word"}), plain, "strip_html, urls word");
         check(
             serde_json::json!({"unit": "file", "encoding": "auto", "stop_words": ["a", "the"]}),

@@ -69,10 +69,13 @@ pub fn figure_rows(figures: &[(String, f64)]) -> Vec<(String, String)> {
     figures.iter().map(|(name, value)| (name.replace('_', " "), plain(name, *value))).collect()
 }
 
+/// Figures in percent.
+const PERCENT: [&str; 6] = ["bleu", "chrf", "exact_match", "f1", "none_recognised", "answered"];
+
 fn plain(name: &str, value: f64) -> String {
     match name {
         _ if value.fract() == 0.0 && value.abs() < 2f64.powi(53) && value >= 0.0 => grouped(value as u64),
-        _ if name.starts_with("perplexity") => format!("{value:.2}"),
+        _ if name.starts_with("perplexity") || PERCENT.contains(&name) => format!("{value:.2}"),
         _ => format!("{value:.4}"),
     }
 }

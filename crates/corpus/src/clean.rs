@@ -4,13 +4,19 @@ use std::{borrow::Cow, fs, io::Write, path::Path};
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{
-    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+    IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfc_quick, is_nfd_quick, is_nfkc_quick,
+    is_nfkd_quick,
 };
 
-use self::stop_words::StopWords;
+pub use self::alignment::Alignment;
+use self::{
+    alignment::{Output, Text},
+    stop_words::StopWords,
+};
 use crate::digest::sha256;
-use crate::{CleanConfig, Error, Replace, UnicodeForm, Unit};
+use crate::{CleanConfig, Error, Replace, TextFields, UnicodeForm, Unit};
 
+mod alignment;
 mod control;
 mod html;
 mod links;
@@ -68,7 +74,7 @@ pub struct Cleaner {
 struct Recipe {
     version: u32,
     unit: Unit,
-    text_field: String,
+    text_field: TextFields,
     encoding: String,
     unicode: UnicodeForm,
     strip_html: bool,
@@ -95,7 +101,12 @@ impl Cleaner {
     ///
     /// [`Error::Config`] where `stop_words` is neither a language with a list nor a file, [`Error::Io`] and
     /// [`Error::Format`] where the file is no list of words.
-    pub fn new(config: &CleanConfig, unit: Unit, text_field: &str, encoding: &str) -> Result<Self, Error> {
+    pub fn new(
+        config: &CleanConfig,
+        unit: Unit,
+        text_field: impl Into<TextFields>,
+        encoding: &str,
+    ) -> Result<Self, Error> {
         let stop_words = match config.stop_words.as_str() {
             "" => Vec::new(),
             name => stop_words::load(name)?,
@@ -103,7 +114,7 @@ impl Cleaner {
         Ok(Self::from_recipe(Recipe {
             version: VERSION,
             unit,
-            text_field: text_field.to_owned(),
+            text_field: text_field.into(),
             encoding: encoding.to_owned(),
             unicode: config.unicode,
             strip_html: config.strip_html,
@@ -133,9 +144,9 @@ impl Cleaner {
         self.recipe.unit
     }
 
-    /// The field or column that holds the text in structured files.
+    /// The fields or columns that hold the text in structured files.
     #[must_use]
-    pub fn text_field(&self) -> &str {
+    pub fn text_field(&self) -> &TextFields {
         &self.recipe.text_field
     }
 
@@ -148,7 +159,17 @@ impl Cleaner {
     /// Cleans the text of a document. Borrowed where nothing changes.
     #[must_use]
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
+        self.settled(Cow::Borrowed(text))
+    }
+
+    /// Cleans the text of a document, and remembers where each part of the result comes from.
+    #[must_use]
+    pub fn clean_aligned(&self, text: &str) -> Alignment {
+        self.settled(Alignment::new(text))
+    }
+
+    /// The text when no step changes it any more.
+    fn settled<T: Text>(&self, mut text: T) -> T {
         if self.recipe.strip_html {
             replace(&mut text, |text| normalize(text, self.recipe.unicode));
             replace(&mut text, html::strip);
@@ -162,7 +183,7 @@ impl Cleaner {
     }
 
     /// Every step but HTML, once. Tells whether one changed the text.
-    fn round(&self, text: &mut Cow<'_, str>) -> bool {
+    fn round(&self, text: &mut impl Text) -> bool {
         let recipe = &self.recipe;
         let mut changed = replace(text, |text| normalize(text, recipe.unicode));
         if recipe.control_characters {
@@ -240,10 +261,10 @@ impl Cleaner {
 }
 
 /// Applies a step. Tells whether it changed the text.
-fn replace(text: &mut Cow<'_, str>, step: impl FnOnce(&str) -> Option<String>) -> bool {
-    match step(text) {
+fn replace<T: Text>(text: &mut T, step: impl FnOnce(&str) -> Option<T::Output>) -> bool {
+    match step(text.text()) {
         Some(changed) => {
-            *text = Cow::Owned(changed);
+            text.take(changed);
             true
         }
         None => false,
@@ -251,25 +272,79 @@ fn replace(text: &mut Cow<'_, str>, step: impl FnOnce(&str) -> Option<String>) -
 }
 
 /// `None`: the text is in that form.
-fn normalize(text: &str, form: UnicodeForm) -> Option<String> {
-    if form == UnicodeForm::None || text.is_ascii() {
+fn normalize<O: Output>(text: &str, form: UnicodeForm) -> Option<O> {
+    if form == UnicodeForm::None || text.is_ascii() || is_normalized(text, form) {
         return None;
     }
-    let (quick, normalized): (_, fn(&str) -> String) = match form {
-        UnicodeForm::None => return None,
-        UnicodeForm::Nfc => (is_nfc_quick(text.chars()), |text| text.nfc().collect()),
-        UnicodeForm::Nfd => (is_nfd_quick(text.chars()), |text| text.nfd().collect()),
-        UnicodeForm::Nfkc => (is_nfkc_quick(text.chars()), |text| text.nfkc().collect()),
-        UnicodeForm::Nfkd => (is_nfkd_quick(text.chars()), |text| text.nfkd().collect()),
+    let mut output = O::default();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let begins = |&(at, c): &(usize, char)| at > 0 && stands_apart(c, form);
+        let (part, after) = rest.split_at(rest.char_indices().find(begins).map_or(rest.len(), |(at, _)| at));
+        rest = after;
+        if part.is_ascii() || is_normalized(part, form) {
+            output.keep(part);
+            continue;
+        }
+        let normalized: String = match form {
+            UnicodeForm::None => part.to_owned(),
+            UnicodeForm::Nfc => part.nfc().collect(),
+            UnicodeForm::Nfd => part.nfd().collect(),
+            UnicodeForm::Nfkc => part.nfkc().collect(),
+            UnicodeForm::Nfkd => part.nfkd().collect(),
+        };
+        if normalized == part {
+            output.keep(part);
+        } else {
+            output.put(part.len(), &normalized);
+        }
+    }
+    Some(output).filter(|output| output.text() != text)
+}
+
+/// Whether a character never combines with one before it, so that the text can be cut there (UAX 15, section 9.1).
+fn stands_apart(c: char, form: UnicodeForm) -> bool {
+    let alone = std::iter::once(c);
+    let first = match form {
+        UnicodeForm::None | UnicodeForm::Nfc | UnicodeForm::Nfd => alone.nfd().next(),
+        UnicodeForm::Nfkc | UnicodeForm::Nfkd => alone.nfkd().next(),
     };
-    if quick == IsNormalized::Yes {
-        return None;
-    }
-    Some(normalized(text)).filter(|normalized| normalized != text)
+    first.is_some_and(|first| {
+        canonical_combining_class(first) == 0 && is_nfc_quick(std::iter::once(first)) == IsNormalized::Yes
+    })
+}
+
+/// Whether a text is known, at a glance, to be in that form.
+fn is_normalized(text: &str, form: UnicodeForm) -> bool {
+    let quick = match form {
+        UnicodeForm::None => IsNormalized::Yes,
+        UnicodeForm::Nfc => is_nfc_quick(text.chars()),
+        UnicodeForm::Nfd => is_nfd_quick(text.chars()),
+        UnicodeForm::Nfkc => is_nfkc_quick(text.chars()),
+        UnicodeForm::Nfkd => is_nfkd_quick(text.chars()),
+    };
+    quick == IsNormalized::Yes
 }
 
 /// `None`: the text is in lower case.
-fn lowercase(text: &str) -> Option<String> {
+fn lowercase<O: Output>(text: &str) -> Option<O> {
     let is_lower = |c: char| if c.is_ascii() { !c.is_ascii_uppercase() } else { c.to_lowercase().eq([c]) };
-    if text.chars().all(is_lower) { None } else { Some(text.to_lowercase()) }
+    if text.chars().all(is_lower) {
+        return None;
+    }
+    // As a whole, since a sigma at the end of a word has a form of its own; it is as long as the other.
+    let lower = text.to_lowercase();
+    let mut output = O::default();
+    let mut at = 0;
+    for (start, c) in text.char_indices() {
+        let length = c.to_lowercase().map(char::len_utf8).sum::<usize>();
+        let (upper, lower) = (&text[start..start + c.len_utf8()], &lower[at..at + length]);
+        if upper == lower {
+            output.keep(upper);
+        } else {
+            output.put(upper.len(), lower);
+        }
+        at += length;
+    }
+    Some(output)
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::TextFields;
+
 /// `[corpus]`: which text, how it is read, cleaned, filtered and split.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -17,8 +19,8 @@ pub struct CorpusConfig {
     pub valid: Vec<String>,
     /// Test text, taken as `valid` is. Where it is empty, `test_fraction` of the training documents is taken.
     pub test: Vec<String>,
-    /// The field (JSON Lines) or column (CSV, TSV, Parquet) that holds the text.
-    pub text_field: String,
+    /// The field (JSON Lines) or column (CSV, TSV, Parquet) that holds the text, or a list of those that do.
+    pub text_field: TextFields,
     /// What one document is in a plain text file.
     pub unit: Unit,
     /// Share of the training documents that goes to validation, by document hash, in `0..1`.

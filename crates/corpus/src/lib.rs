@@ -52,12 +52,13 @@ mod report;
 mod shard;
 mod split;
 mod stream;
+mod text_fields;
 mod tokenized;
 mod tokenizer;
 mod validate;
 mod words;
 
-pub use clean::Cleaner;
+pub use clean::{Alignment, Cleaner};
 pub use config::{
     CleanConfig, CorpusConfig, DedupConfig, FilterConfig, Preset, Replace, TokenizerConfig, TokenizerKind, UnicodeForm,
     Unit,
@@ -72,5 +73,7 @@ pub use prepare::{Prepared, fingerprint, is_prepared, prepare};
 pub use read::{Compression, Documents, Encoding, Format, Input, ReadOptions, documents, inputs};
 pub use shard::{Shard, ShardInfo, ShardWriter, Width};
 pub use stream::TokenStream;
+pub use text_fields::TextFields;
 pub use tokenized::{TokenizedText, tokenize_files};
 pub use tokenizer::{Special, StreamDecoder, Tokenizer};
+pub use words::word_spans;

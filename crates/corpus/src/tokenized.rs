@@ -31,7 +31,7 @@ pub fn tokenize_files(
 ) -> Result<TokenizedText, Error> {
     let options = ReadOptions {
         unit: cleaner.unit(),
-        text_field: cleaner.text_field().to_owned(),
+        text_field: cleaner.text_field().clone(),
         encoding: Encoding::parse("corpus.encoding", cleaner.encoding())?,
     };
     let (eos, unknown) = (tokenizer.special(Special::Eos), tokenizer.special(Special::Unk));

@@ -16,8 +16,12 @@ impl CorpusConfig {
         if self.train.is_empty() {
             return Err(Invalid::new("corpus.train", &self.train, "files, folders or globs with training text"));
         }
-        if self.text_field.is_empty() {
-            return Err(Invalid::new("corpus.text_field", &self.text_field, "the name of a field or column"));
+        if !self.text_field.are_named() {
+            let (key, names) = ("corpus.text_field", self.text_field.names().collect::<Vec<_>>());
+            return Err(match names.as_slice() {
+                [name] => Invalid::new(key, name, "the name of a field or column"),
+                names => Invalid::new(key, names, "names of fields or columns, each once"),
+            });
         }
         Encoding::parse("corpus.encoding", &self.encoding)?;
         self.validate_fractions()?;
@@ -94,7 +98,10 @@ mod tests {
         check(|c| c.dir = "".into(), "`corpus.dir` = \"\"");
         check(|c| c.dir = "..".into(), "`corpus.dir` = \"..\"");
         check(|c| c.train.clear(), "`corpus.train` = []");
-        check(|c| c.text_field.clear(), "`corpus.text_field` = \"\"");
+        check(|c| c.text_field = "".into(), "`corpus.text_field` = \"\"");
+        check(|c| c.text_field = ["a", ""].into(), "`corpus.text_field` = [\"a\", \"\"]");
+        check(|c| c.text_field = ["a", "a"].into(), "each once");
+        check(|c| c.text_field = [].into(), "`corpus.text_field` = []");
         check(|c| c.encoding = "utf-9".into(), "`corpus.encoding` = \"utf-9\"");
         check(|c| c.valid_fraction = 1.0, "`corpus.valid_fraction` = 1.0");
         check(|c| c.valid_fraction = f64::NAN, "`corpus.valid_fraction` = NaN");

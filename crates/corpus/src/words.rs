@@ -1,5 +1,7 @@
 //! Words in any script: what is counted, compared and matched as one.
 
+use std::ops::Range;
+
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 use unicode_script::{Script, UnicodeScript};
 
@@ -76,6 +78,30 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = Word<'_>> {
     })
 }
 
+/// The bytes of each word of a text without the punctuation around it: a run of letters, marks and digits, or a single letter
+/// with its marks where the script has no spaces. What two texts have in common is compared by these.
+///
+/// ```
+/// let text = "Rock'n'roll, 1954: 你好!";
+/// let words: Vec<_> = grulm_corpus::word_spans(text).map(|span| &text[span]).collect();
+/// assert_eq!(words, ["Rock", "n", "roll", "1954", "你", "好"]);
+/// ```
+pub fn word_spans(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at + text[at..].find(is_word_character)?;
+        let mut characters = text[start..].char_indices();
+        let alone = characters.next().is_some_and(|(_, first)| is_unspaced(first));
+        let ends = |&(_, c): &(usize, char)| {
+            !is_word_character(c)
+                || is_unspaced(c)
+                || (alone && c.general_category_group() != GeneralCategoryGroup::Mark)
+        };
+        at = characters.find(ends).map_or(text.len(), |(length, _)| start + length);
+        Some(start..at)
+    })
+}
+
 /// Cuts the first word off a text that starts with a character other than white space.
 fn first_word(text: &str) -> (Word<'_>, &str) {
     let mut kind: Option<bool> = None;
@@ -123,6 +149,18 @@ mod tests {
         check("नमस्ते दुनिया", &["नमस्ते", "दुनिया"]);
         check("Ðìvíá ŋutɔ", &["Ðìvíá", "ŋutɔ"]);
         check("... 😀", &["...", "😀"]);
+    }
+
+    #[test]
+    fn bare_words() {
+        let check = |text: &str, expect: &[&str]| {
+            assert_eq!(word_spans(text).map(|span| &text[span]).collect::<Vec<_>>(), expect, "{text:?}");
+        };
+        check("", &[]);
+        check(" ... 😀", &[]);
+        check("(don't) U.S. $3.50", &["don", "t", "U", "S", "3", "50"]);
+        check("你好，世界OK吗2", &["你", "好", "世", "界", "OK", "吗", "2"]);
+        check("ที่นี่ नमस्ते cafe\u{301}s", &["ที่", "นี่", "नमस्ते", "cafe\u{301}s"]);
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! The command line: what can be typed, and the help for it.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Parser, Subcommand};
 use grulm_cli::{
     args::{ModelArgs, SamplingArgs, TrainArgs},
-    exit::EXIT_STATUS,
+    exit::{EXIT_STATUS, Usage},
     gate::Gate,
 };
+use grulm_config::Invalid;
+use grulm_tasks::{
+    bundle::locate,
+    translation::{Ensemble, Search},
+};
+use tch::Device;
 
 /// Fine-tunes GRU language models on your own examples.
 ///
@@ -42,6 +51,9 @@ pub(crate) struct EvaluateArgs {
     /// The examples: files, folders or globs, with the fields of the model's training data (.jsonl .csv .tsv, plain or .gz/.zst)
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) data: Vec<String>,
+    /// Translations: plain text files whose lines translate those of the --data files, which are then plain text too
+    #[arg(long, num_args = 1.., value_name = "FILE")]
+    pub(crate) references: Vec<String>,
     /// Examples that are read side by side; more is faster, and takes more memory
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch_size: u16,
@@ -51,10 +63,16 @@ pub(crate) struct EvaluateArgs {
     /// Write the examples that the model got wrong to this file, with their text, one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) errors: Option<PathBuf>,
+    /// Translations: write each pair with its translation to this file, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) per_line: Option<PathBuf>,
     /// Exit with status 1 if this holds, as in `--fail-if 'accuracy<0.9'` (> >= < <=, any figure of --json); can be given
     /// many times
     #[arg(long, value_name = "EXPR")]
     pub(crate) fail_if: Vec<Gate>,
+    /// How translations are searched for.
+    #[command(flatten, next_help_heading = "Translation")]
+    pub(crate) search: SearchArgs,
 }
 
 /// Options of `predict`.
@@ -71,9 +89,85 @@ pub(crate) struct PredictArgs {
     /// Lines that are read side by side; more is faster, takes more memory, and answers later
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch_size: u16,
+    /// The input is plain text, a text a line, and so is the output: the label, completion or translation alone
+    #[arg(long)]
+    pub(crate) lines: bool,
+    /// Answers to questions: writes the N likeliest, with their probabilities, as `candidates`
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) n_best: Option<u16>,
     /// How completions are drawn, where the model completes prompts.
     #[command(flatten, next_help_heading = "Generation")]
     pub(crate) sampling: SamplingArgs,
+    /// How translations are searched for.
+    #[command(flatten, next_help_heading = "Translation")]
+    pub(crate) search: SearchArgs,
+}
+
+/// How translations are searched for; what is not given is as the model's config had it.
+#[derive(Debug, Args)]
+pub(crate) struct SearchArgs {
+    /// Translations that are kept at each step; 1 is greedy, and the fastest
+    #[arg(long, value_name = "N")]
+    pub(crate) beam: Option<usize>,
+    /// A translation's log probability is divided by its length to this power: more prefers longer ones
+    #[arg(long, value_name = "A", allow_negative_numbers = true)]
+    pub(crate) length_penalty: Option<f64>,
+    /// More translation models, of the same tokenizer, that translate together with MODEL: the mean of their probabilities counts
+    #[arg(long, num_args = 1.., value_name = "MODEL")]
+    pub(crate) ensemble: Vec<PathBuf>,
+}
+
+impl SearchArgs {
+    /// The search of the model's config, as changed.
+    ///
+    /// # Errors
+    /// The option that cannot be used.
+    pub(crate) fn search(&self, own: Search) -> Result<Search, Usage> {
+        let search = Search {
+            beam: self.beam.unwrap_or(own.beam),
+            length_penalty: self.length_penalty.unwrap_or(own.length_penalty),
+            ..own
+        };
+        let option = |invalid: Invalid| {
+            Usage(Invalid { key: format!("--{}", invalid.key.replace('_', "-")), ..invalid }.to_string())
+        };
+        search.validate().map_err(option)?;
+        Ok(search)
+    }
+
+    /// The models that translate: that in `folder`, and those of `--ensemble`.
+    ///
+    /// # Errors
+    /// When one cannot be opened, or does not go with the others.
+    pub(crate) fn open(&self, folder: &Path, device: Device) -> anyhow::Result<Ensemble> {
+        let located = |path: &PathBuf| locate(path).map_err(|error| Usage(format!("--ensemble: {error}")));
+        let more = self.ensemble.iter().map(located).collect::<Result<Vec<_>, _>>()?;
+        Ok(Ensemble::open(&[vec![folder.to_owned()], more].concat(), device)?)
+    }
+
+    /// Checks that nothing is asked of a model that does not translate.
+    ///
+    /// # Errors
+    /// Names what is.
+    pub(crate) fn refuse(&self) -> Result<(), Usage> {
+        let given = [
+            ("--beam", self.beam.is_some()),
+            ("--length-penalty", self.length_penalty.is_some()),
+            ("--ensemble", !self.ensemble.is_empty()),
+        ];
+        refuse_for_others(&given)
+    }
+}
+
+/// Refuses options that are for translation where the model does something else.
+///
+/// # Errors
+/// Names the first that is given.
+pub(crate) fn refuse_for_others(given: &[(&str, bool)]) -> Result<(), Usage> {
+    match given.iter().find(|(_, given)| *given) {
+        Some((name, _)) => Err(Usage(format!("{name}: it is for models that translate, which this one does not"))),
+        None => Ok(()),
+    }
 }
 
 /// What a command reads from or writes to.

@@ -8,6 +8,8 @@ use grulm_model::{DropoutConfig, ModelConfig};
 use grulm_tasks::{
     classification::ClassificationConfig,
     generation::{GenerationConfig, GenerationFormat},
+    question_answering::QuestionAnsweringConfig,
+    translation::TranslationConfig,
 };
 use grulm_train::{LayerSettings, RunConfig, TrainConfig, Unfreeze};
 use serde::{Deserialize, Serialize};
@@ -83,6 +85,10 @@ pub(crate) enum TaskConfig {
     Classification(ClassificationConfig),
     /// Text like that of the files, or completions of prompts.
     Generation(GenerationConfig),
+    /// The same in another language.
+    Translation(TranslationConfig),
+    /// The part of a context that answers a question.
+    QuestionAnswering(QuestionAnsweringConfig),
 }
 
 impl Default for TaskConfig {
@@ -98,8 +104,11 @@ impl Validate for FinetuneConfig {
         let validated = match &self.task {
             TaskConfig::Classification(task) => task.validate().map(|()| task.is_validated())?,
             TaskConfig::Generation(task) => task.validate().map(|()| task.is_validated())?,
+            TaskConfig::Translation(task) => task.validate().map(|()| task.is_validated())?,
+            TaskConfig::QuestionAnswering(task) => task.validate().map(|()| task.is_validated())?,
         };
         self.train.validate()?;
+        self.check_stride()?;
         let allowed = "0, since there is no validation data (task.valid or task.valid_fraction)";
         Invalid::check("train.patience", self.train.patience, validated || self.train.patience == 0, allowed)?;
         self.check_penalties()?;
@@ -109,6 +118,14 @@ impl Validate for FinetuneConfig {
 }
 
 impl FinetuneConfig {
+    /// Windows of a long context are to leave nothing out.
+    fn check_stride(&self) -> Result<(), Invalid> {
+        let TaskConfig::QuestionAnswering(task) = &self.task else { return Ok(()) };
+        let window = self.train.sequence_length;
+        let allowed = format!("0 to train.sequence_length, {window}");
+        Invalid::check("task.stride", task.stride, task.stride <= window, allowed)
+    }
+
     /// What is for language modelling alone is refused where it would not count.
     fn check_penalties(&self) -> Result<(), Invalid> {
         let models_text = matches!(&self.task, TaskConfig::Generation(task) if task.format == GenerationFormat::Text);
@@ -168,8 +185,19 @@ impl FinetuneSection {
 }
 
 impl Sections for FinetuneConfig {
-    const INCIDENTAL: &'static [&'static str] =
-        &["finetune.pretrained", "finetune.adapt.text", "task.train", "task.valid", "task.test"];
+    const INCIDENTAL: &'static [&'static str] = &[
+        "finetune.pretrained",
+        "finetune.adapt.text",
+        "task.train",
+        "task.valid",
+        "task.test",
+        "task.train.source",
+        "task.train.target",
+        "task.valid.source",
+        "task.valid.target",
+        "task.test.source",
+        "task.test.target",
+    ];
 
     fn run(&self) -> &RunConfig {
         &self.run
@@ -213,12 +241,44 @@ mod tests {
         check(", from_scratch = true, freeze_layers = 1", TASK, "", "`finetune.freeze_layers`");
         check(", from_scratch = true, adapt = {}", TASK, "", "`finetune.from_scratch`");
         check(", adapt.train.steps = 0", TASK, "", "`finetune.adapt.train.steps` = 0");
+        let asked = "kind = 'question_answering', train = ['t.json']";
+        check("", asked, "", "");
+        check("", &format!("{asked}, stride = 65"), "", "`task.stride` = 65: allowed: 0 to train.sequence_length, 64");
+        check("", &format!("{asked}, unanswerable = true"), "", "`task.unanswerable`");
+        check("", &format!("{asked}, valid_last = 9, valid_fraction = 0.1"), "", "`task.valid_last` = 9");
+        check("", &format!("{asked}, units = 'letters'"), "", "characters");
+        check("", &format!("{asked}, hidden = 0"), "", "`task.hidden` = 0");
         check(", dropout.input = 1.0", TASK, "", "`finetune.dropout.input`");
         check("", TASK, "train.patience = 2", "`train.patience`");
         check("", TASK, "train.init = 'm'", "`train.init`");
         assert!(
             load("task = { kind = 'classification', train = ['t'] }").unwrap_err().contains("`finetune.pretrained`")
         );
+    }
+
+    #[test]
+    fn translations_lie_in_rows_or_in_lines_beside_lines() {
+        let check = |task: &str, expect: &str| {
+            let text = format!("finetune = {{ pretrained = 'm' }}\ntask = {{ kind = 'translation', {task} }}");
+            let found = load(&text);
+            if let (Ok(config), "") = (&found, expect) {
+                let resolved = grulm_config::to_toml(config).unwrap();
+                assert_eq!(&load(&resolved).unwrap(), config, "{resolved}");
+            }
+            let found = found.map(|_| ()).err().unwrap_or_default();
+            assert!(found.contains(expect) && found.is_empty() == expect.is_empty(), "{text}: {found:?}");
+        };
+        check("train = ['t.jsonl'], valid = ['v.jsonl']", "");
+        check("train = { source = ['t.de'], target = ['t.en'] }, test = ['t.csv']", "");
+        check("train = []", "`task.train`");
+        check("train = { source = ['t.de'] }", "target");
+        check("train = { source = ['t.de'], target = ['t.en'], third = [] }", "third");
+        check("train = 't.jsonl'", "`task.train`");
+        check("train = ['t.jsonl'], heads = 7", "`task.heads` = 7: allowed: a divisor of twice task.hidden: of 512");
+        check("train = ['t.jsonl'], beam = 0", "`task.beam` = 0");
+        check("train = ['t.jsonl'], label_smoothing = 1.0", "`task.label_smoothing`");
+        check("train = ['t.jsonl'], source_field = ''", "`task.source_field`");
+        check("train = ['t.jsonl'], bleu_tokenizer = '14a'", "13a");
     }
 
     #[test]

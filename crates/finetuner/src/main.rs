@@ -1,6 +1,7 @@
 //! Fine-tunes GRU language models: the command line over the libraries of this workspace.
 
 mod adapt;
+mod answer;
 mod classify;
 mod cli;
 mod commands;
@@ -9,6 +10,7 @@ mod generate;
 mod pretrained;
 mod ready;
 mod report;
+mod translate;
 
 use std::process::ExitCode;
 

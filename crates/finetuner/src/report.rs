@@ -1,4 +1,4 @@
-//! What `evaluate` prints of a classifier.
+//! What `evaluate` prints of a classifier, and of what rounding did to any model.
 
 use std::collections::BTreeMap;
 
@@ -23,14 +23,29 @@ pub(crate) fn json(provenance: &Provenance, settings: &ClassifierSettings, score
     object.insert("per_class".into(), Value::Object(per_class.collect()));
     object.insert("labels".into(), json!(settings.labels));
     object.insert("confusion".into(), json!(score.confusion.rows().collect::<Vec<_>>()));
-    if let Some(rounded) = &provenance.rounded {
-        object.insert("saved_in".into(), json!(rounded.format));
-        let before: Vec<_> = provenance.scores.clone().into_iter().collect();
-        let after: Vec<_> = rounded.scores.clone().into_iter().collect();
-        object.insert("validation_before_rounding".into(), json!(output::figures_to_json(&before)));
-        object.insert("validation_after_rounding".into(), json!(output::figures_to_json(&after)));
-    }
+    add_rounding(provenance, &mut object);
     object
+}
+
+/// Adds what rounding the weights did, where they were rounded.
+pub(crate) fn add_rounding(provenance: &Provenance, object: &mut Object) {
+    let Some(rounded) = &provenance.rounded else { return };
+    object.insert("saved_in".into(), json!(rounded.format));
+    let before: Vec<_> = provenance.scores.clone().into_iter().collect();
+    let after: Vec<_> = rounded.scores.clone().into_iter().collect();
+    object.insert("validation_before_rounding".into(), json!(output::figures_to_json(&before)));
+    object.insert("validation_after_rounding".into(), json!(output::figures_to_json(&after)));
+}
+
+/// The same as a row of a table, by one figure.
+pub(crate) fn rounding(provenance: &Provenance, figure: &str) -> Option<(String, String)> {
+    let rounded = provenance.rounded.as_ref()?;
+    let of = |scores: &BTreeMap<String, f64>| scores.get(figure).map(|figure| format!("{figure:.4}"));
+    let lost = match (of(&rounded.scores), of(&provenance.scores)) {
+        (Some(after), Some(before)) => format!("; validation {figure} {after}, before rounding {before}"),
+        _ => String::new(),
+    };
+    Some(("saved in".into(), format!("{}{lost}", rounded.format.name())))
 }
 
 /// Tables for people.
@@ -39,14 +54,7 @@ pub(crate) fn text(provenance: &Provenance, settings: &ClassifierSettings, score
     let (low, high) = score.confusion.interval_95();
     let place = rows.iter().position(|(name, _)| name == "accuracy").map_or(rows.len(), |place| place + 1);
     rows.insert(place, ("  95 % interval".into(), format!("{low:.4} to {high:.4}")));
-    if let Some(rounded) = &provenance.rounded {
-        let accuracy = |scores: &BTreeMap<String, f64>| scores.get("accuracy").map(|figure| format!("{figure:.4}"));
-        let lost = match (accuracy(&rounded.scores), accuracy(&provenance.scores)) {
-            (Some(after), Some(before)) => format!("; validation accuracy {after}, before rounding {before}"),
-            _ => String::new(),
-        };
-        rows.push(("saved in".into(), format!("{}{lost}", rounded.format.name())));
-    }
+    rows.extend(rounding(provenance, "accuracy"));
     let heads = ["label", "precision", "recall", "f1", "texts"].map(str::to_owned).to_vec();
     let per_class = settings.labels.iter().zip(score.confusion.per_class()).map(|(label, class)| {
         let figures = [class.precision, class.recall, class.f1].map(|figure| format!("{figure:.4}"));

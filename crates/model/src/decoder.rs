@@ -1,7 +1,7 @@
 //! The softmax over the vocabulary.
 
 use grulm_kernels::Compute;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 use crate::{Error, ModelConfig, Params, Reading};
 
@@ -59,6 +59,28 @@ impl Decoder {
     /// As [`Decoder::nll`].
     pub fn nll_sum(&self, reading: Reading, x: &Tensor, targets: &Tensor, compute: Compute) -> Result<Tensor, Error> {
         Ok(grulm_kernels::nll_sum(&self.project(reading, x)?, &self.weight, &self.bias, targets, compute)?)
+    }
+
+    /// [`Decoder::nll_sum`], and what label smoothing (Szegedy et al., arXiv 1512.00567) adds to it a unit of its weight: the
+    /// targets' logits less the mean logits, summed. For, with z the logits, -(1 - e) log p(y) - e mean(log p) is
+    /// -log p(y) + e (z(y) - mean(z)), and the mean logit is the logit of the mean word.
+    ///
+    /// # Errors
+    /// As [`Decoder::nll`].
+    pub fn smoothed_nll_sum(
+        &self,
+        reading: Reading,
+        x: &Tensor,
+        targets: &Tensor,
+        compute: Compute,
+    ) -> Result<(Tensor, Tensor), Error> {
+        let x = self.project(reading, x)?;
+        let nll = grulm_kernels::nll_sum(&x, &self.weight, &self.bias, targets, compute)?;
+        let above = |weight: &Tensor| {
+            weight.f_index_select(0, targets)?.f_sub(&weight.f_mean_dim([0i64].as_slice(), true, Kind::Float)?)
+        };
+        let margins = x.f_to_kind(Kind::Float)?.f_mul(&above(&self.weight)?)?.f_sum(Kind::Float)?;
+        Ok((nll, margins.f_add(&above(&self.bias)?.f_sum(Kind::Float)?)?))
     }
 
     fn project(&self, reading: Reading, x: &Tensor) -> Result<Tensor, Error> {

@@ -14,8 +14,12 @@ pub struct Noise<'a> {
 }
 
 impl Noise<'_> {
-    /// Drops whole units of `x` `[T, B, H]`, the same ones at every time step.
-    pub(crate) fn locked(
+    /// Drops whole units of `x` `[T, B, H]`, the same ones at every time step; without noise, or at a rate of 0, `x` as it is.
+    /// `purpose` tells the masks of a pass from one another.
+    ///
+    /// # Errors
+    /// When `x` has other dimensions, or the rate is not in `0..1`.
+    pub fn locked(
         noise: Option<&Self>,
         purpose: &str,
         rate: impl Fn(&DropoutConfig) -> f64,

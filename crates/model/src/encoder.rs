@@ -1,9 +1,11 @@
 //! Embedding and stacked GRU layers.
 
-use grulm_kernels::Compute;
-use tch::{Device, Kind, Tensor};
+use std::cell::RefCell;
 
-use crate::{Error, ModelConfig, Noise, Params, Reading, gru::GruLayer};
+use grulm_kernels::Compute;
+use tch::{Device, Tensor};
+
+use crate::{Error, ModelConfig, Noise, Params, Reading, stack::GruStack};
 
 /// The recurrent state between two windows of text: one `[B, H_l]` a layer.
 #[derive(Debug)]
@@ -25,6 +27,15 @@ impl Carry {
         Ok(Self(self.0.iter().map(first).collect::<Result<_, Error>>()?))
     }
 
+    /// The state of the lanes at these places, int64, which may come more than once.
+    ///
+    /// # Errors
+    /// When there is none at one of them.
+    pub fn select(&self, lanes: &Tensor) -> Result<Self, Error> {
+        let select = |state: &Tensor| Ok(state.f_index_select(0, lanes)?);
+        Ok(Self(self.0.iter().map(select).collect::<Result<_, Error>>()?))
+    }
+
     /// The same handles.
     #[must_use]
     pub fn shallow_clone(&self) -> Self {
@@ -36,7 +47,7 @@ impl Carry {
 #[derive(Debug)]
 pub struct Encoder {
     embedding: Tensor,
-    stacks: Vec<(Reading, Vec<GruLayer>)>,
+    stacks: Vec<(Reading, GruStack)>,
 }
 
 impl Encoder {
@@ -46,13 +57,8 @@ impl Encoder {
     /// When libtorch refuses to lay them out for a GPU.
     pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64) -> Result<Self, Error> {
         let embedding = params.add("encoder.embedding.weight", &[vocab_size, config.embedding], 0.1, 0);
-        let mut stack = |reading: Reading| {
-            let layer = |l: usize| {
-                let prefix = format!("encoder.{}.rnns.{l}", reading.name());
-                GruLayer::new(params, &prefix, config.widths(l), l + 1)
-            };
-            Ok((reading, (0..config.layers).map(layer).collect::<Result<_, Error>>()?))
-        };
+        let mut stack =
+            |reading: Reading| Ok((reading, GruStack::new(params, &format!("encoder.{}", reading.name()), config)?));
         let stacks = config.direction.readings().iter().map(|&reading| stack(reading)).collect::<Result<_, Error>>()?;
         Ok(Self { embedding, stacks })
     }
@@ -67,8 +73,7 @@ impl Encoder {
     /// # Errors
     /// When the model has no stack for `reading`.
     pub fn zero_carry(&self, reading: Reading, batch: i64, device: Device) -> Result<Carry, Error> {
-        let zeros = |layer: &GruLayer| Tensor::zeros([batch, layer.hidden()], (Kind::Float, device));
-        Ok(Carry(self.stack(reading)?.iter().map(zeros).collect()))
+        Ok(self.stack(reading)?.zero_carry(batch, device))
     }
 
     /// Reads `tokens` `[T, B]` (int64, in reading order) from `carry`; returns the last layer's outputs `[T, B, H]` and the
@@ -85,7 +90,7 @@ impl Encoder {
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
-        self.read(reading, tokens, carry, noise, compute, |_| ())
+        self.stack(reading)?.forward(self.embed(tokens, noise)?, carry, noise, compute, |_, y| Ok(y))
     }
 
     /// As [`Encoder::forward`], with what every layer gives, before the dropout of the next one: the embedded tokens
@@ -93,7 +98,7 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`Encoder::forward`].
-    pub fn forward_all(
+    pub fn layers(
         &self,
         reading: Reading,
         tokens: &Tensor,
@@ -101,44 +106,20 @@ impl Encoder {
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<(Vec<Tensor>, Carry), Error> {
-        let mut layers = Vec::new();
-        let (_, after) = self.read(reading, tokens, carry, noise, compute, |y| layers.push(y.shallow_clone()))?;
-        Ok((layers, after))
+        let embedded = self.embed(tokens, noise)?;
+        let layers = RefCell::new(vec![embedded.shallow_clone()]);
+        let (_, after) = self.stack(reading)?.forward(embedded, carry, noise, compute, |_, y| {
+            layers.borrow_mut().push(y.shallow_clone());
+            Ok(y)
+        })?;
+        Ok((layers.into_inner(), after))
     }
 
-    fn read(
-        &self,
-        reading: Reading,
-        tokens: &Tensor,
-        carry: &Carry,
-        noise: Option<&Noise<'_>>,
-        compute: Compute,
-        mut each: impl FnMut(&Tensor),
-    ) -> Result<(Tensor, Carry), Error> {
-        let stack = self.stack(reading)?;
-        if carry.0.len() != stack.len() {
-            let (states, layers) = (carry.0.len(), stack.len());
-            return Err(Error::Unsupported(format!("a carry of {states} states for a model of {layers} layers")));
-        }
-        let mut x = self.embed(tokens, noise)?;
-        each(&x);
-        x = Noise::locked(noise, "input", |rates| rates.input, x)?;
-        let mut after = Vec::with_capacity(stack.len());
-        for (l, (layer, state)) in stack.iter().zip(&carry.0).enumerate() {
-            if l > 0 {
-                x = Noise::locked(noise, &format!("hidden {l}"), |rates| rates.hidden, x)?;
-            }
-            let weight_dropout = noise.map(|n| (n.site.named("weight").at(l as u64), n.rates.weight));
-            let (y, last) = layer.forward(&x, state, weight_dropout, compute)?;
-            each(&y);
-            x = y;
-            after.push(last);
-        }
-        Ok((x, Carry(after)))
-    }
-
-    /// Embeds `tokens` `[T, B]` to `[T, B, E]`. Embedding dropout zeroes all occurrences of a dropped word.
-    fn embed(&self, tokens: &Tensor, noise: Option<&Noise<'_>>) -> Result<Tensor, Error> {
+    /// Embeds `tokens` `[T, B]` to `[T, B, E]`. With `noise`, embedding dropout zeroes all occurrences of a dropped word.
+    ///
+    /// # Errors
+    /// When a token is not in the vocabulary.
+    pub fn embed(&self, tokens: &Tensor, noise: Option<&Noise<'_>>) -> Result<Tensor, Error> {
         let embedded = Tensor::f_embedding(&self.embedding, tokens, -1, false, false)?;
         match noise {
             Some(Noise { site, rates }) if rates.embedding > 0.0 => {
@@ -155,9 +136,9 @@ impl Encoder {
     ///
     /// # Errors
     /// When there are none.
-    pub(crate) fn stack(&self, reading: Reading) -> Result<&[GruLayer], Error> {
+    pub(crate) fn stack(&self, reading: Reading) -> Result<&GruStack, Error> {
         let found = self.stacks.iter().find(|(own, _)| *own == reading);
-        found.map(|(_, layers)| layers.as_slice()).ok_or_else(|| {
+        found.map(|(_, stack)| stack).ok_or_else(|| {
             Error::Unsupported(format!("this model has no {} half (model.direction says which it has)", reading.name()))
         })
     }

@@ -217,7 +217,7 @@ impl LanguageModel {
         }
         let weights = SequenceWeights {
             embedding: self.encoder.embedding(),
-            layers: self.encoder.stack(reading)?.iter().map(GruLayer::weights).collect(),
+            layers: self.encoder.stack(reading)?.layers().iter().map(GruLayer::weights).collect(),
             projection: self.decoder.projection(reading),
             softmax: self.decoder.softmax(),
         };

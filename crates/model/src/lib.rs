@@ -14,6 +14,9 @@
 //! # Ok::<(), grulm_model::Error>(())
 //! ```
 
+mod attention;
+mod attentive;
+mod bidirectional;
 mod config;
 mod decoder;
 mod dropout;
@@ -21,24 +24,34 @@ mod encoder;
 mod error;
 mod gru;
 mod language_model;
+mod linear;
 mod params;
 mod penalties;
 mod pool;
 mod random;
 mod sample;
 mod shape;
+mod similarity;
+mod span_reader;
+mod span_scores;
+mod stack;
 mod weights;
 
+pub use attentive::{AttentiveStack, Source};
+pub use bidirectional::{Bidirectional, Turn};
 pub use config::{Direction, DropoutConfig, ModelConfig, Reading};
 pub use decoder::Decoder;
 pub use dropout::Noise;
 pub use encoder::{Carry, Encoder};
 pub use error::Error;
 pub use language_model::{LanguageModel, TrainingLoss};
+pub use linear::{LayerNorm, Linear};
 pub use params::{Param, Params};
 pub use penalties::OutputPenalties;
 pub use pool::{Pool, PooledLayers};
 pub use random::Site;
 pub use sample::{Sampler, Sampling};
 pub use shape::{SHAPE_FILE, Shape, WEIGHTS_FILE};
+pub use span_reader::{LayeredTexts, QuestionRows, SpanReader, SpanReaderSizes};
+pub use span_scores::{BestSpans, SpanScores};
 pub use weights::{WeightFormat, convert_weights, load_tensors, save_tensors};

@@ -107,7 +107,7 @@ impl Params {
         if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.entries.iter().any(|param| param.name == *name)) {
             return Err(Error::weights(path, format!("`{name}` is not a weight of this model")));
         }
-        self.overwrite(path, &loaded, |_| true)
+        self.overwrite(path, &loaded, |name| Some(name.to_owned()))
     }
 
     /// Overwrites the weights whose names begin with `prefix` with those of a file, which may hold others too.
@@ -115,25 +115,34 @@ impl Params {
     /// # Errors
     /// As [`Params::load`].
     pub fn load_part(&self, path: &Path, prefix: &str) -> Result<(), Error> {
+        self.load_from(path, |name| name.starts_with(prefix).then(|| name.to_owned()))
+    }
+
+    /// Overwrites weights with those of a file, which may hold others too: `source` says what a weight is called there; what it
+    /// has no name for stays as it is.
+    ///
+    /// # Errors
+    /// As [`Params::load`].
+    pub fn load_from(&self, path: &Path, source: impl Fn(&str) -> Option<String>) -> Result<(), Error> {
         let loaded = WeightFormat::unpack(load_tensors(path)?, path)?;
-        self.overwrite(path, &loaded, |param| param.name.starts_with(prefix))
+        self.overwrite(path, &loaded, source)
     }
 
     fn overwrite(
         &self,
         path: &Path,
         loaded: &[(String, Tensor)],
-        wanted: impl Fn(&Param) -> bool,
+        source: impl Fn(&str) -> Option<String>,
     ) -> Result<(), Error> {
         let mut matched = Vec::with_capacity(self.entries.len());
-        for param in self.entries.iter().filter(|param| wanted(param)) {
-            let Some((_, tensor)) = loaded.iter().find(|(name, _)| *name == param.name) else {
-                return Err(Error::weights(path, format!("`{}` is missing", param.name)));
+        for param in &self.entries {
+            let Some(wanted) = source(&param.name) else { continue };
+            let Some((_, tensor)) = loaded.iter().find(|(name, _)| *name == wanted) else {
+                return Err(Error::weights(path, format!("`{wanted}` is missing")));
             };
             if tensor.size() != param.tensor.size() || tensor.kind() != param.tensor.kind() {
                 let reason = format!(
-                    "`{}` is {:?} {:?}; the model expects {:?} {:?}",
-                    param.name,
+                    "`{wanted}` is {:?} {:?}; the model expects {:?} {:?}",
                     tensor.kind(),
                     tensor.size(),
                     param.tensor.kind(),

@@ -2,34 +2,55 @@
 
 use grulm_model::Site;
 
-/// Batches of the texts of one data set: shuffled anew in each epoch, but so that those of a batch are about equally long.
-/// A batch is a function of the site and its number.
+/// Batches of the texts, or pairs of texts, of one data set: shuffled anew in each epoch, but so that those of a batch are about
+/// equally long. A batch is a function of the site and its number.
 #[derive(Debug)]
 pub(crate) struct Buckets {
-    lengths: Vec<u32>,
-    batch_size: usize,
+    lengths: Lengths,
+    /// Batches until everything was read once.
+    per_epoch: u64,
     site: Site,
     /// The batches of the epoch that was asked for last.
     epoch: Option<(u64, Vec<Vec<usize>>)>,
+}
+
+#[derive(Debug)]
+enum Lengths {
+    /// Of texts, with the number of texts a batch.
+    Texts(Vec<u32>, usize),
+    /// Of pairs.
+    Pairs(Vec<[u32; 2]>),
 }
 
 /// Batches whose texts are sorted by length together. More sort better and shuffle worse.
 const SORTED_TOGETHER: usize = 32;
 
 impl Buckets {
-    /// For texts of these lengths.
+    /// For texts of these lengths, `batch_size` of them a batch.
     #[must_use]
     pub(crate) fn new(lengths: Vec<u32>, batch_size: usize, site: Site) -> Self {
-        Self { lengths, batch_size: batch_size.max(1), site, epoch: None }
+        let batch_size = batch_size.max(1);
+        let per_epoch = lengths.len().div_ceil(batch_size).max(1) as u64;
+        Self { lengths: Lengths::Texts(lengths, batch_size), per_epoch, site, epoch: None }
+    }
+
+    /// For pairs of these lengths, none of them 0: the batches have about the same number of tokens, and `batch_size` pairs in the
+    /// mean, unless a single pair is longer than that.
+    #[must_use]
+    pub(crate) fn of_pairs(lengths: Vec<[u32; 2]>, batch_size: usize, site: Site) -> Self {
+        let tokens: u64 = lengths.iter().map(pair_tokens).sum();
+        let most = lengths.iter().map(pair_tokens).max().unwrap_or(1);
+        let per_epoch = (lengths.len().div_ceil(batch_size.max(1)) as u64).min(tokens / most.max(1)).max(1);
+        Self { lengths: Lengths::Pairs(lengths), per_epoch, site, epoch: None }
     }
 
     /// Batches until every text was read once.
     #[must_use]
     pub(crate) fn per_epoch(&self) -> u64 {
-        self.lengths.len().div_ceil(self.batch_size).max(1) as u64
+        self.per_epoch
     }
 
-    /// The texts of batch number `batch`, counted over all epochs, the longest first.
+    /// The texts of batch number `batch`, counted over all epochs, the longest first; of pairs, those whose first text is.
     pub(crate) fn batch(&mut self, batch: u64) -> Vec<usize> {
         let (epoch, index) = (batch / self.per_epoch(), (batch % self.per_epoch()) as usize);
         if self.epoch.as_ref().is_none_or(|(current, _)| *current != epoch) {
@@ -41,13 +62,42 @@ impl Buckets {
 
     fn shuffled(&self, epoch: u64) -> Vec<Vec<usize>> {
         let site = self.site.at(epoch);
-        let order = permutation(self.lengths.len(), site.named("texts"));
-        let chunks = order.chunks(self.batch_size * SORTED_TOGETHER);
-        let mut batches: Vec<_> =
-            chunks.flat_map(|chunk| by_length(chunk.to_vec(), &self.lengths, self.batch_size)).collect();
+        let mut batches: Vec<_> = match &self.lengths {
+            Lengths::Texts(lengths, batch_size) => {
+                let order = permutation(lengths.len(), site.named("texts"));
+                let chunks = order.chunks(batch_size * SORTED_TOGETHER);
+                chunks.flat_map(|chunk| by_length(chunk.to_vec(), lengths, *batch_size)).collect()
+            }
+            Lengths::Pairs(lengths) => self.alike(lengths, site.named("texts")),
+        };
         let order = permutation(batches.len(), site.named("batches"));
         order.into_iter().map(|index| std::mem::take(&mut batches[index])).collect()
     }
+
+    /// All pairs in an order in which neighbours are alike in both lengths, and else by chance, cut where as many tokens as a batch
+    /// has have gone by. No batch is empty, since none has fewer tokens than the longest pair.
+    fn alike(&self, lengths: &[[u32; 2]], site: Site) -> Vec<Vec<usize>> {
+        let mut order: Vec<usize> = (0..lengths.len()).collect();
+        // To and fro: where the first length changes the second one does not jump.
+        order.sort_by_cached_key(|&pair| {
+            let [first, second] = lengths[pair];
+            let second = if first % 2 == 0 { second } else { u32::MAX - second };
+            (std::cmp::Reverse(first), second, site.bits(pair as u64), pair)
+        });
+        let tokens: u128 = lengths.iter().map(|pair| u128::from(pair_tokens(pair))).sum();
+        let mut batches = vec![Vec::new(); self.per_epoch as usize];
+        let mut before = 0;
+        for pair in order {
+            let batch = before * u128::from(self.per_epoch) / tokens.max(1);
+            batches[batch as usize].push(pair);
+            before += u128::from(pair_tokens(&lengths[pair]));
+        }
+        batches
+    }
+}
+
+fn pair_tokens(lengths: &[u32; 2]) -> u64 {
+    lengths.iter().map(|&length| u64::from(length)).sum()
 }
 
 /// All texts in batches, the longest first, for passes whose order does not matter.
@@ -56,13 +106,30 @@ pub(crate) fn longest_first(lengths: &[u32], batch_size: usize) -> Vec<Vec<usize
     by_length((0..lengths.len()).collect(), lengths, batch_size)
 }
 
+/// The same with no more than `tokens` tokens a batch, counted with what fills up shorter texts; a text that is longer alone.
+#[must_use]
+pub(crate) fn longest_first_within(lengths: &[u32], batch_size: usize, tokens: u64) -> Vec<Vec<usize>> {
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for text in longest_first(lengths, lengths.len()).concat() {
+        match batches.last_mut() {
+            Some(batch)
+                if batch.len() < batch_size && (batch.len() as u64 + 1) * u64::from(lengths[batch[0]]) <= tokens =>
+            {
+                batch.push(text);
+            }
+            _ => batches.push(vec![text]),
+        }
+    }
+    batches
+}
+
 fn by_length(mut texts: Vec<usize>, lengths: &[u32], batch_size: usize) -> Vec<Vec<usize>> {
     texts.sort_by_key(|&text| (std::cmp::Reverse(lengths[text]), text));
     texts.chunks(batch_size.max(1)).map(<[usize]>::to_vec).collect()
 }
 
 /// The numbers below `count` in an order that is a function of the site.
-fn permutation(count: usize, site: Site) -> Vec<usize> {
+pub(crate) fn permutation(count: usize, site: Site) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.sort_by_cached_key(|&index| (site.bits(index as u64), index));
     order
@@ -110,5 +177,60 @@ mod tests {
             real += texts.iter().map(|&text| lengths[text] as usize).sum::<usize>();
         }
         assert!((padded as f64) < 1.06 * real as f64, "{padded} for {real}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_pair_is_read_once_an_epoch(lengths in prop::collection::vec([1u32..90, 1u32..90], 1..300), batch_size in 1usize..40) {
+            let mut buckets = Buckets::of_pairs(lengths.clone(), batch_size, Site::new(1));
+            let mean = lengths.iter().map(pair_tokens).sum::<u64>() as f64 / buckets.per_epoch() as f64;
+            let most = lengths.iter().map(pair_tokens).max().unwrap();
+            for epoch in 0..2 {
+                let mut all = Vec::new();
+                for index in 0..buckets.per_epoch() {
+                    let batch = buckets.batch(epoch * buckets.per_epoch() + index);
+                    let tokens: u64 = batch.iter().map(|&pair| pair_tokens(&lengths[pair])).sum();
+                    prop_assert!(!batch.is_empty() && (tokens as f64) < mean + most as f64);
+                    prop_assert!(batch.windows(2).all(|pair| lengths[pair[0]][0] >= lengths[pair[1]][0]));
+                    all.extend(batch);
+                }
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
+            }
+        }
+
+        #[test]
+        fn batches_stay_within_their_tokens(lengths in prop::collection::vec(1u32..90, 0..99), batch_size in 1usize..9, tokens in 0u64..200) {
+            let batches = longest_first_within(&lengths, batch_size, tokens);
+            for batch in &batches {
+                let longest = u64::from(lengths[batch[0]]);
+                prop_assert!(batch.len() <= batch_size && (batch.len() == 1 || batch.len() as u64 * longest <= tokens));
+            }
+            prop_assert_eq!(batches.concat(), longest_first(&lengths, 1).concat());
+        }
+    }
+
+    #[test]
+    fn pairs_waste_little_on_either_side_and_epochs_differ() {
+        let length = |i: u64| 5 + (Site::new(5).bits(i) % 25) as u32;
+        let lengths: Vec<_> = (0..6400).map(|i| [length(i), length(i) + (Site::new(6).bits(i) % 9) as u32]).collect();
+        let mut buckets = Buckets::of_pairs(lengths.clone(), 32, Site::new(1));
+        let (mut padded, mut real) = (0, 0);
+        for batch in 0..buckets.per_epoch() {
+            let pairs = buckets.batch(batch);
+            for side in 0..2 {
+                let own: Vec<_> = pairs.iter().map(|&pair| lengths[pair][side]).collect();
+                padded += own.iter().max().unwrap() * own.len() as u32;
+                real += own.iter().sum::<u32>();
+            }
+        }
+        assert!(f64::from(padded) < 1.06 * f64::from(real), "{padded} for {real}");
+        let of_epoch = |buckets: &mut Buckets, epoch: u64| {
+            let mut batches: Vec<_> =
+                (0..buckets.per_epoch()).map(|i| buckets.batch(epoch * buckets.per_epoch() + i)).collect();
+            batches.sort();
+            batches
+        };
+        assert_ne!(of_epoch(&mut buckets, 0), of_epoch(&mut buckets, 1), "other pairs side by side");
     }
 }

@@ -27,10 +27,12 @@ mod examples;
 mod generate;
 pub mod generation;
 mod language_modelling;
+pub mod question_answering;
 mod reader;
 mod score;
 mod task;
 mod text_batch;
+pub mod translation;
 
 pub use bundle::{Bundle, BundleModel, Provenance};
 pub use digest::sha256_file;

@@ -1,5 +1,7 @@
 //! Texts side by side.
 
+use std::ops::Range;
+
 use grulm_kernels::{Compute, autocast};
 use grulm_model::{Encoder, Error, Noise, Pool, PooledLayers, Reading};
 use tch::{Device, Kind, Tensor, no_grad};
@@ -36,28 +38,16 @@ impl TextBatch {
         self.texts.first().map_or(0, Vec::len) as i64
     }
 
-    /// Tokens of each text, int64 `[B]`.
-    fn lengths(&self, device: Device) -> Tensor {
-        let lengths: Vec<_> = self.texts.iter().map(|text| text.len() as i64).collect();
-        Tensor::from_slice(&lengths).to_device(device)
+    /// Tokens of each text.
+    pub(crate) fn lengths(&self) -> Vec<i64> {
+        self.texts.iter().map(|text| text.len() as i64).collect()
     }
 
     /// The tokens from `start` to `end` of those texts that are longer than `start`, `[end - start, active]`, in reading order.
     /// Those that end earlier are filled up.
     pub(crate) fn window(&self, reading: Reading, start: i64, end: i64, device: Device) -> Result<Tensor, Error> {
         let active = self.texts.iter().take_while(|text| text.len() as i64 > start).count();
-        let mut window = vec![0i64; active * (end - start) as usize];
-        for (column, text) in self.texts[..active].iter().enumerate() {
-            let last = text.len().min(end as usize);
-            for (row, at) in (start as usize..last).enumerate() {
-                let place = match reading {
-                    Reading::Forward => at,
-                    Reading::Backward => text.len() - 1 - at,
-                };
-                window[row * active + column] = text[place];
-            }
-        }
-        Ok(Tensor::from_slice(&window).f_view([end - start, active as i64])?.f_to_device(device)?)
+        side_by_side(&self.texts[..active], reading, start..end, device)
     }
 
     /// What the window from `start` to `end` of the first `active` texts, forward, is to predict, of the tokens from `from[b]` on
@@ -120,6 +110,7 @@ impl TextBatch {
     ) -> Result<Vec<Pool>, Error> {
         let time = self.longest();
         let learned = (time - window).max(0);
+        let lengths = Tensor::from_slice(&self.lengths()).to_device(device);
         let mut pools: Vec<Pool> = Vec::new();
         let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;
         let mut start = 0;
@@ -128,7 +119,7 @@ impl TextBatch {
             let tokens = self.window(reading, start, end, device)?;
             let before = carry.first(tokens.size2()?.1)?;
             let read = || match layers {
-                PooledLayers::All => encoder.forward_all(reading, &tokens, &before, noise, compute),
+                PooledLayers::All => encoder.layers(reading, &tokens, &before, noise, compute),
                 PooledLayers::Last => {
                     let (y, after) = encoder.forward(reading, &tokens, &before, noise, compute)?;
                     Ok((vec![y], after))
@@ -136,7 +127,7 @@ impl TextBatch {
             };
             let pass = || autocast(compute.precision, device, read);
             let (outputs, after) = if start < learned { no_grad(pass) } else { pass() }??;
-            pools.resize_with(outputs.len(), || Pool::new(self.lengths(device)));
+            pools.resize_with(outputs.len(), || Pool::new(lengths.shallow_clone()));
             for (pool, y) in pools.iter_mut().zip(&outputs) {
                 pool.add(y)?;
             }
@@ -145,4 +136,25 @@ impl TextBatch {
         }
         Ok(pools)
     }
+}
+
+/// The tokens in `steps` of texts of any lengths, `[T, B]`, each in reading order. Those that end earlier are filled up.
+pub(crate) fn side_by_side(
+    texts: &[Vec<i64>],
+    reading: Reading,
+    steps: Range<i64>,
+    device: Device,
+) -> Result<Tensor, Error> {
+    let (start, end) = (steps.start as usize, steps.end as usize);
+    let mut window = vec![0i64; texts.len() * (end - start)];
+    for (column, text) in texts.iter().enumerate() {
+        for (row, at) in (start..text.len().min(end)).enumerate() {
+            let place = match reading {
+                Reading::Forward => at,
+                Reading::Backward => text.len() - 1 - at,
+            };
+            window[row * texts.len() + column] = text[place];
+        }
+    }
+    Ok(Tensor::from_slice(&window).f_view([(end - start) as i64, texts.len() as i64])?.f_to_device(device)?)
 }

@@ -1,5 +1,7 @@
 //! Control and format characters.
 
+use super::alignment::Output;
+
 /// Removes control and format characters that carry no text:
 ///
 /// - C0 and C1 controls. A carriage return is a line end and becomes a line feed (CR LF: one); the vertical tab, the form
@@ -11,20 +13,24 @@
 /// Format characters that scripts need stay: the zero-width joiner and non-joiner, the Mongolian vowel separator, the
 /// Arabic and Syriac signs that span digits, the controls of hieroglyphs, music and shorthand.
 /// `None`: nothing to do.
-pub(super) fn remove(text: &str) -> Option<String> {
+pub(super) fn remove<O: Output>(text: &str) -> Option<O> {
     let (first, _) = text.char_indices().find(|&(_, c)| goes(c))?;
-    let mut output = String::with_capacity(text.len());
-    output.push_str(&text[..first]);
-    let mut rest = text[first..].chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\r' if rest.as_str().starts_with('\n') => {}
-            '\r' => output.push('\n'),
-            '\u{b}' | '\u{c}' | '\u{85}' => output.push(' '),
-            c if goes(c) => {}
-            c => output.push(c),
-        }
+    let mut output = O::default();
+    output.keep(&text[..first]);
+    let mut rest = &text[first..];
+    while let Some((at, c)) = rest.char_indices().find(|&(_, c)| goes(c)) {
+        output.keep(&rest[..at]);
+        rest = &rest[at + c.len_utf8()..];
+        output.put(
+            c.len_utf8(),
+            match c {
+                '\r' if !rest.starts_with('\n') => "\n",
+                '\u{b}' | '\u{c}' | '\u{85}' => " ",
+                _ => "",
+            },
+        );
     }
+    output.keep(rest);
     Some(output)
 }
 
@@ -47,7 +53,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        let found = remove(text);
+        let found: Option<String> = remove(text);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_eq!(found.is_none(), text == expect, "{text:?}: a copy where none is needed");
     }

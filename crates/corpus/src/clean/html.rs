@@ -13,6 +13,7 @@ use html5ever::{
     },
 };
 
+use super::alignment::Output;
 use markup::{Markup, RAW};
 
 mod markup;
@@ -22,33 +23,85 @@ const PIECE: usize = 1 << 20;
 
 /// Removes tags, comments, declarations and the content of scripts and styles, and resolves entities. Tags of blocks
 /// leave a line feed and table cells a space, so that words do not run together. `None`: nothing to do.
-pub(super) fn strip(text: &str) -> Option<String> {
+pub(super) fn strip<O: Output>(text: &str) -> Option<O> {
     if !text.contains(['<', '&']) {
         return None;
     }
     let options = TokenizerOpts { discard_bom: false, ..Default::default() };
-    let tokenizer = Tokenizer::new(Sink::default(), options);
-    let input = BufferQueue::default();
+    let mut pass = Pass {
+        tokenizer: Tokenizer::new(Sink::default(), options),
+        input: BufferQueue::default(),
+        text,
+        settled: 0,
+        written: 0,
+        output: O::default(),
+    };
     let mut passed = 0;
     for at in markup::literals(text) {
-        feed(&tokenizer, &input, &text[passed..at]);
-        feed(&tokenizer, &input, "&lt;");
+        pass.feed(passed..at);
+        pass.feed_as(at + 1, "&lt;");
         passed = at + 1;
     }
-    feed(&tokenizer, &input, &text[passed..]);
-    tokenizer.end();
-    let output = tokenizer.sink.text.into_inner();
-    (output != text).then_some(output)
+    pass.feed(passed..text.len());
+    pass.tokenizer.end();
+    pass.settle(text.len());
+    pass.output.put(text.len() - pass.settled, "");
+    (pass.output.text() != text).then_some(pass.output)
 }
 
-fn feed(tokenizer: &Tokenizer<Sink>, input: &BufferQueue, mut text: &str) {
-    while !text.is_empty() {
-        let end = (1..=PIECE.min(text.len())).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(text.len());
-        let (piece, rest) = text.split_at(end);
-        input.push_back(StrTendril::from_slice(piece));
+/// A text on its way through the tokenizer.
+struct Pass<'t, O> {
+    tokenizer: Tokenizer<Sink>,
+    input: BufferQueue,
+    text: &'t str,
+    /// Bytes of the text that went to the output, or are known to be markup.
+    settled: usize,
+    /// Bytes of the sink's text that went to the output.
+    written: usize,
+    output: O,
+}
+
+impl<O: Output> Pass<'_, O> {
+    /// Passes a part of the text on, as it is: character by character where it matters what each of them becomes.
+    fn feed(&mut self, part: std::ops::Range<usize>) {
+        let mut start = part.start;
+        while start < part.end {
+            let most = if O::EXACT { 1 } else { PIECE };
+            let rest = &self.text[start..part.end];
+            let first = rest.chars().next().map_or(1, char::len_utf8);
+            let length = (first..=most.max(first).min(rest.len())).rev().find(|&end| rest.is_char_boundary(end));
+            let end = start + length.unwrap_or(rest.len());
+            self.feed_as(end, &self.text[start..end]);
+            start = end;
+        }
+    }
+
+    /// Passes `piece` on in place of the text up to `end`.
+    fn feed_as(&mut self, end: usize, piece: &str) {
+        self.input.push_back(StrTendril::from_slice(piece));
         // The sink asks for no script to be run, so the tokenizer always takes all of its input.
-        let _ = tokenizer.feed(input);
-        text = rest;
+        let _ = self.tokenizer.feed(&self.input);
+        self.settle(end);
+    }
+
+    /// Writes down what came out since the last time: it stands for the text up to `end`, whose end it may be.
+    fn settle(&mut self, end: usize) {
+        let sink = self.tokenizer.sink.text.borrow();
+        let (from, out) = (&self.text[self.settled..end], &sink[self.written..]);
+        if out.is_empty() {
+            return;
+        }
+        let same = from.chars().rev().zip(out.chars().rev()).take_while(|(a, b)| a == b);
+        let kept: usize = same.map(|(c, _)| c.len_utf8()).sum();
+        let (replaced, out) = (&from[..from.len() - kept], &out[..out.len() - kept]);
+        // Tags before an entity are not what it stands for.
+        let markup =
+            replaced.rfind('&').filter(|_| !out.is_empty()).unwrap_or(if out.is_empty() { replaced.len() } else { 0 });
+        self.output.put(markup, "");
+        self.output.put(replaced.len() - markup, out);
+        self.output.keep(&from[from.len() - kept..]);
+        self.settled = end;
+        self.written = sink.len();
     }
 }
 
@@ -104,7 +157,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        let found = strip(text);
+        let found: Option<String> = strip(text);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_eq!(found.is_none(), text == expect, "{text:?}: a copy where none is needed");
     }
@@ -187,7 +240,7 @@ mod tests {
             "<a b=c ",
         ] {
             let text = unit.repeat(400_000 / unit.len());
-            let _ = strip(&text);
+            let _: Option<String> = strip(&text);
         }
         let long = "é".repeat(PIECE);
         check(&format!("{long}<b>{long}"), &format!("{long}{long}"));

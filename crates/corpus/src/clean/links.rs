@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use linkify::{LinkFinder, LinkKind};
 
+use super::alignment::Output;
 use crate::{
     Replace,
     words::{is_unspaced, is_word_character},
@@ -14,23 +15,21 @@ use crate::{
 const WINDOW: usize = 4096;
 
 /// Removes or replaces URLs (with a scheme, or from "www." on) and e-mail addresses. `None`: nothing to do.
-pub(super) fn replace(text: &str, urls: Replace, emails: Replace) -> Option<String> {
+pub(super) fn replace<O: Output>(text: &str, urls: Replace, emails: Replace) -> Option<O> {
     if (urls == Replace::Keep && emails == Replace::Keep) || !may_hold_link(text) {
         return None;
     }
-    let mut output: Option<String> = None;
+    let mut output: Option<O> = None;
     let mut copied = 0;
     for (range, is_email) in links(text, urls != Replace::Keep, emails != Replace::Keep) {
         let (replace, word) = if is_email { (emails, "EMAIL") } else { (urls, "URL") };
-        let output = output.get_or_insert_with(|| String::with_capacity(text.len()));
-        output.push_str(&text[copied..range.start]);
-        if replace == Replace::Word {
-            output.push_str(word);
-        }
+        let output = output.get_or_insert_default();
+        output.keep(&text[copied..range.start]);
+        output.put(range.len(), if replace == Replace::Word { word } else { "" });
         copied = range.end;
     }
     output.map(|mut output| {
-        output.push_str(&text[copied..]);
+        output.keep(&text[copied..]);
         output
     })
 }
@@ -130,7 +129,7 @@ mod tests {
     use super::*;
 
     fn check(urls: Replace, emails: Replace, text: &str, expect: &str) {
-        let found = replace(text, urls, emails);
+        let found: Option<String> = replace(text, urls, emails);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_eq!(found.is_none(), text == expect, "{text:?}: a copy where none is needed");
     }

@@ -2,7 +2,7 @@
 
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::stop_words::is_apostrophe;
+use super::{alignment::Output, stop_words::is_apostrophe};
 use crate::words::is_word_character;
 
 /// Removes every character of the Unicode categories P (punctuation) and S (symbols), and the joiners, variation
@@ -11,30 +11,31 @@ use crate::words::is_word_character;
 /// An apostrophe between two letters goes without a trace: "don't" becomes "dont". Anything else between two characters
 /// that are not white space leaves a space, so that words do not run together: "and/or" becomes "and or", "3.14" becomes
 /// "3 14". `None`: nothing to do.
-pub(super) fn remove(text: &str) -> Option<String> {
+pub(super) fn remove<O: Output>(text: &str) -> Option<O> {
     let (first, _) = text.char_indices().find(|&(_, c)| is_punctuation_or_symbol(c))?;
-    let mut output = String::with_capacity(text.len());
-    output.push_str(&text[..first]);
-    // What was removed since the last character that stayed.
-    let mut gap = Gap::None;
-    for c in text[first..].chars() {
+    let mut output = O::default();
+    output.keep(&text[..first]);
+    // What was removed since the last character that stayed, and its bytes.
+    let (mut gap, mut removed) = (Gap::None, 0);
+    for (at, c) in text[first..].char_indices() {
         if is_punctuation_or_symbol(c) {
             gap = if gap == Gap::None && is_apostrophe(c) { Gap::Apostrophe } else { Gap::Other };
+            removed += c.len_utf8();
             continue;
         }
         if gap != Gap::None {
             if hangs_on_symbol(c) {
+                removed += c.len_utf8();
                 continue;
             }
-            if let Some(before) = output.chars().next_back() {
+            let apart = output.text().chars().next_back().is_some_and(|before| {
                 let inside_word = gap == Gap::Apostrophe && is_word_character(before) && is_word_character(c);
-                if !inside_word && !before.is_whitespace() && !c.is_whitespace() {
-                    output.push(' ');
-                }
-            }
-            gap = Gap::None;
+                !inside_word && !before.is_whitespace() && !c.is_whitespace()
+            });
+            output.put(removed, if apart { " " } else { "" });
+            (gap, removed) = (Gap::None, 0);
         }
-        output.push(c);
+        output.keep(&text[first + at..first + at + c.len_utf8()]);
     }
     Some(output)
 }
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        let found = remove(text);
+        let found: Option<String> = remove(text);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_eq!(found.is_none(), text == expect, "{text:?}: a copy where none is needed");
     }

@@ -5,6 +5,7 @@ use std::{collections::HashSet, path::Path};
 use grulm_config::Invalid;
 use stop_words::Language;
 
+use super::alignment::Output;
 use crate::{Error, words::is_word_character};
 
 /// The languages with a list, sorted by name.
@@ -158,9 +159,9 @@ impl StopWords {
     }
 
     /// Removes the stop words and, where both sides have one, one of the spaces around each. `None`: there are none.
-    pub(super) fn remove(&self, text: &str) -> Option<String> {
+    pub(super) fn remove<O: Output>(&self, text: &str) -> Option<O> {
         let words: Vec<_> = Words { text, at: 0 }.collect();
-        let mut output: Option<String> = None;
+        let mut output: Option<O> = None;
         let (mut next, mut copied, mut key) = (0, 0, String::new());
         while next < words.len() {
             let Some(length) = self.matching(text, &words[next..], &mut key) else {
@@ -168,14 +169,15 @@ impl StopWords {
                 continue;
             };
             let (start, end) = (words[next].0, words[next + length - 1].1);
-            let output = output.get_or_insert_with(|| String::with_capacity(text.len()));
-            output.push_str(&text[copied..start]);
-            let at_boundary = output.chars().next_back().is_none_or(char::is_whitespace);
+            let output = output.get_or_insert_default();
+            output.keep(&text[copied..start]);
+            let at_boundary = output.text().chars().next_back().is_none_or(char::is_whitespace);
             copied = end + usize::from(at_boundary && text[end..].starts_with(' '));
+            output.put(copied - start, "");
             next += length;
         }
         output.map(|mut output| {
-            output.push_str(&text[copied..]);
+            output.keep(&text[copied..]);
             output
         })
     }
@@ -246,7 +248,7 @@ mod tests {
     fn check(list: &[&str], text: &str, expect: &str) {
         let list: Vec<_> = list.iter().map(|word| (*word).to_owned()).collect();
         let stop_words = StopWords::new(&list, str::to_owned);
-        let found = stop_words.remove(text);
+        let found: Option<String> = stop_words.remove(text);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_ne!(found.as_deref(), Some(text), "a change that changes nothing");
     }

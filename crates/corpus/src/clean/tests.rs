@@ -61,6 +61,50 @@ fn steps_work_together() {
     check(&CleanConfig { urls: Replace::Word, lowercase: true, ..nothing() }, "HTTP://A.COM", "url");
 }
 
+/// Parts of texts that cleaning changes, and what stands for them in the source.
+#[test]
+fn answers_are_found_in_the_source() {
+    let html = CleanConfig { strip_html: true, ..Default::default() };
+    let classic = CleanConfig {
+        lowercase: true,
+        remove_punctuation: true,
+        stop_words: "en".into(),
+        urls: Replace::Word,
+        ..html.clone()
+    };
+    let plain = CleanConfig::default();
+    let check = |config: &CleanConfig, source: &str, part: &str, expect: &str| {
+        let aligned = cleaner(config).clean_aligned(source);
+        let at = aligned.text().find(part).unwrap_or_else(|| panic!("{part:?} is not in {:?}", aligned.text()));
+        assert_eq!(&source[aligned.source(at..at + part.len())], expect, "{part:?} of {source:?}");
+    };
+    check(&plain, "in  the\tyear \u{a0} 1066,  he", "year 1066", "year \u{a0} 1066");
+    check(&plain, "the cafe\u{301}s of Paris", "caf\u{e9}s", "cafe\u{301}s");
+    check(&plain, "\u{feff}soft\u{ad}ware, 한글 한글", "software", "soft\u{ad}ware");
+    check(&plain, "在\u{200b}北京\u{fa19}社", "北京", "北京");
+    check(&plain, "在\u{200b}北京\u{fa19}社", "\u{795e}", "\u{fa19}");
+    check(
+        &plain,
+        "a 👨\u{200d}👩\u{200d}👧 \u{202b}عربي\u{202c} b",
+        "👨\u{200d}👩\u{200d}👧 عربي",
+        "👨\u{200d}👩\u{200d}👧 \u{202b}عربي",
+    );
+    check(&html, "<p class='the cat'>It is <b>the</b> cat.</p>", "the cat", "the</b> cat");
+    check(&html, "<i>R&amp;D</i> and AT&T, 3 < 4", "R&D", "R&amp;D");
+    check(&html, "<i>R&amp;D</i> and AT&T, 3 < 4", "AT&T", "AT&T");
+    check(&html, "<i>R&amp;D</i> and AT&T, 3 < 4", "3 < 4", "3 < 4");
+    check(&html, "caf&eacute; &lt;b&gt;", "é", "&eacute;");
+    check(&html, "caf&eacute; &lt;b&gt;", "<b>", "&lt;b&gt;");
+    check(
+        &classic,
+        "Ask <b>Don't-care O'Neill</b> at http://x.org/a now",
+        "oneill url",
+        "O'Neill</b> at http://x.org/a",
+    );
+    check(&classic, "Ask <b>Don't-care O'Neill</b> at http://x.org/a now", "url", "http://x.org/a");
+    check(&CleanConfig { unicode: UnicodeForm::Nfkc, ..plain.clone() }, "the ﬁne ①②③", "fine 12", "ﬁne ①②");
+}
+
 #[test]
 fn scripts_pass_the_default_untouched() {
     for text in [
@@ -100,7 +144,7 @@ fn json_is_self_contained_and_stable() {
 
     let opened = Cleaner::open(&path).unwrap();
     assert_eq!(opened.recipe, saved.recipe);
-    assert_eq!((opened.unit(), opened.text_field(), opened.encoding()), (Unit::Paragraph, "body", "gb18030"));
+    assert_eq!((opened.unit(), opened.text_field(), opened.encoding()), (Unit::Paragraph, &"body".into(), "gb18030"));
     assert_eq!(opened.clean("yi le kple  va"), "yi va");
     assert_eq!(opened.hash(), saved.hash());
     assert_eq!(saved.hash().len(), 64);
@@ -255,6 +299,31 @@ proptest! {
         let clean = cleaner(&config).clean(&text).into_owned();
         let again = cleaner(&CleanConfig { strip_html: false, ..config });
         prop_assert_eq!(again.clean(&clean), clean.as_str());
+    }
+
+    #[test]
+    fn an_alignment_says_where_every_character_comes_from(config in config(), text in text()) {
+        let cleaner = cleaner(&config);
+        let aligned = cleaner.clean_aligned(&text);
+        let clean = cleaner.clean(&text);
+        prop_assert_eq!(aligned.text(), clean.as_ref());
+        let mut before = 0..0;
+        for (at, c) in clean.char_indices() {
+            let own = at..at + c.len_utf8();
+            let source = aligned.source(own.clone());
+            // `get` refuses a part of a character.
+            prop_assert!(text.get(source.clone()).is_some(), "{:?} of {:?}: {:?}", own, clean, source);
+            prop_assert!(source.start >= before.start && source.end >= before.end, "{:?} behind {:?}", source, before);
+            if !source.is_empty() {
+                let back = aligned.clean(source.clone());
+                prop_assert!(back.start <= own.start && back.end >= own.end, "{:?} comes back as {:?}", own, back);
+                prop_assert!(clean.get(back).is_some());
+            }
+            before = source;
+        }
+        if matches!(clean, Cow::Borrowed(_)) {
+            prop_assert_eq!(aligned.source(0..clean.len()), 0..text.len());
+        }
     }
 
     #[test]

@@ -1,26 +1,35 @@
 //! White space: one space, or one or two line feeds.
 
+use super::alignment::Output;
+
 /// Folds each run of Unicode white space: into as many line feeds as it has line ends (LF, CR LF, CR), two at most, or
 /// into one space where it has none; and trims both ends. `None`: nothing to do.
-pub(super) fn fold(text: &str) -> Option<String> {
+pub(super) fn fold<O: Output>(text: &str) -> Option<O> {
     if is_folded(text) {
         return None;
     }
-    let mut output = String::with_capacity(text.len());
-    let mut rest = text.trim();
+    let mut output = O::default();
+    let mut rest = text.trim_start();
+    output.put(text.len() - rest.len(), "");
+    rest = rest.trim_end();
     while let Some(at) = rest.find(char::is_whitespace) {
         let (before, from) = rest.split_at(at);
         let after = from.trim_start();
         let run = &from[..from.len() - after.len()];
-        output.push_str(before);
-        output.push_str(match line_ends(run) {
+        output.keep(before);
+        let folded = match line_ends(run) {
             0 => " ",
             1 => "\n",
             _ => "\n\n",
-        });
+        };
+        if run == folded {
+            output.keep(run);
+        } else {
+            output.put(run.len(), folded);
+        }
         rest = after;
     }
-    output.push_str(rest);
+    output.keep(rest);
     Some(output)
 }
 
@@ -52,7 +61,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: &str) {
-        let found = fold(text);
+        let found: Option<String> = fold(text);
         assert_eq!(found.as_deref().unwrap_or(text), expect, "{text:?}");
         assert_eq!(found.is_none(), text == expect, "{text:?}: a copy where none is needed");
     }

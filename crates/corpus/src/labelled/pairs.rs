@@ -54,7 +54,7 @@ pub fn open_pairs(path: &Path, fields: &PairFields, encoding: Encoding) -> Resul
 /// A file cannot be opened. What is wrong further on comes out of the iterator, as its last item; that one file has more
 /// lines than the other, after the last line of the shorter one.
 pub fn open_parallel(source: &Path, target: &Path, encoding: Encoding) -> Result<Pairs, Error> {
-    let options = ReadOptions { unit: Unit::Line, text_field: String::new(), encoding };
+    let options = ReadOptions { unit: Unit::Line, text_field: "".into(), encoding };
     let open = |path: &Path| {
         let input = Input { format: Format::Text, ..Input::named(path) };
         Ok::<_, Error>(Side { path: path.to_owned(), lines: documents(&input, &options)? })

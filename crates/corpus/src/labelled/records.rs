@@ -3,12 +3,14 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::read::{JsonLines, LineEnds, Record, Source, Table, TextReader, failure};
-use crate::{Encoding, Error, Format, Input};
+use serde_json::value::to_raw_value;
+
+use crate::read::{JsonLines, LineEnds, Lines, Record, Source, Table, TextReader, failure, malformed};
+use crate::{Encoding, Error, Format, Input, Unit};
 
 type Bytes = Box<dyn Read + Send>;
 
-/// The records of JSON Lines, CSV or TSV.
+/// The records of JSON Lines, CSV or TSV, or the lines of plain text.
 pub(super) struct Records {
     path: PathBuf,
     reading: Box<Reading>,
@@ -17,17 +19,15 @@ pub(super) struct Records {
 enum Reading {
     JsonLines(JsonLines<Bytes>),
     Table(Table<Bytes>),
+    /// With the field that a line is.
+    Lines(Lines<Bytes>, String),
 }
 
 impl Records {
     /// Opens a file that is named as one of these formats.
     pub(super) fn open(path: &Path, encoding: Encoding) -> Result<Self, Error> {
         let input = Input::named(path);
-        let text = || {
-            Source::open(path, input.compression)
-                .and_then(|source| TextReader::new(Box::new(source) as Bytes, encoding, LineEnds::Keep))
-                .map_err(|error| failure(path, 1, error))
-        };
+        let text = || text(&input, encoding, LineEnds::Keep);
         let reading = match input.format {
             Format::JsonLines => Reading::JsonLines(JsonLines::new(text()?)),
             Format::Csv => Reading::Table(Table::new(text()?, b',', path)?),
@@ -51,11 +51,40 @@ impl Records {
         Ok(Self { path: name.to_owned(), reading: Box::new(Reading::JsonLines(JsonLines::new(text))) })
     }
 
+    /// Opens a file of plain text, whatever it is named: each line is a record with the one field `field`.
+    pub(super) fn open_lines(path: &Path, field: &str, encoding: Encoding) -> Result<Self, Error> {
+        let text = text(&Input::named(path), encoding, LineEnds::Fold)?;
+        Ok(Self::lines(text, path, field))
+    }
+
+    /// The same in UTF-8 from `source`, which errors call `name`.
+    pub(super) fn lines_from_reader(
+        source: impl Read + Send + 'static,
+        name: &Path,
+        field: &str,
+    ) -> Result<Self, Error> {
+        let text = TextReader::new(Box::new(source) as Bytes, Encoding::UTF_8, LineEnds::Fold)
+            .map_err(|error| failure(name, 1, error))?;
+        Ok(Self::lines(text, name, field))
+    }
+
+    fn lines(text: TextReader<Bytes>, path: &Path, field: &str) -> Self {
+        let reading = Reading::Lines(Lines::new(text, Unit::Line), field.to_owned());
+        Self { path: path.to_owned(), reading: Box::new(reading) }
+    }
+
     /// The next record, under its 1-based number.
     pub(super) fn next_record(&mut self) -> Result<Option<(u64, Record)>, Error> {
         match &mut *self.reading {
             Reading::JsonLines(rows) => rows.next_record(&self.path),
             Reading::Table(table) => table.next_record(&self.path),
+            Reading::Lines(lines, field) => {
+                let Some(line) = lines.next_document(&self.path)? else { return Ok(None) };
+                let refused =
+                    |error: serde_json::Error| malformed(&self.path, line.position, error.to_string(), "text");
+                let value = to_raw_value(&line.text).map_err(refused)?;
+                Ok(Some((line.position, Record::from_iter([(field.clone(), value)]))))
+            }
         }
     }
 
@@ -66,7 +95,7 @@ impl Records {
     /// Checks that a table has the column `field`, which the setting `key` names; JSON Lines may have it row by row.
     pub(super) fn check_column(&self, field: &str, key: &str) -> Result<(), Error> {
         match &*self.reading {
-            Reading::JsonLines(_) => Ok(()),
+            Reading::JsonLines(_) | Reading::Lines(..) => Ok(()),
             Reading::Table(table) => table.column(field, key, &self.path).map(drop),
         }
     }
@@ -76,6 +105,7 @@ impl Records {
         match &*self.reading {
             Reading::JsonLines(rows) => rows.text().replaced(),
             Reading::Table(table) => table.text().replaced(),
+            Reading::Lines(lines, _) => lines.text().replaced(),
         }
     }
 }
@@ -84,4 +114,10 @@ impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Records").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+fn text(input: &Input, encoding: Encoding, line_ends: LineEnds) -> Result<TextReader<Bytes>, Error> {
+    Source::open(&input.path, input.compression)
+        .and_then(|source| TextReader::new(Box::new(source) as Bytes, encoding, line_ends))
+        .map_err(|error| failure(&input.path, 1, error))
 }

@@ -83,6 +83,23 @@ pub fn from_reader(
     Ok(Rows { records: Records::from_reader(source, name)?, fields: fields.clone(), labels, finished: false })
 }
 
+/// Opens a file of plain text, whatever it is named, also with `.gz` or `.zst` behind: each line, blank ones too, is a row with
+/// its text in the field `text`, and nothing else.
+///
+/// # Errors
+/// The file cannot be opened. What is wrong further on comes out of the iterator, as its last item.
+pub fn open_lines(path: &Path, text: &str, encoding: Encoding) -> Result<Rows, Error> {
+    Ok(Rows::of_lines(Records::open_lines(path, text, encoding)?, text))
+}
+
+/// The same in UTF-8 from `source` (standard input, say), which errors call `name`.
+///
+/// # Errors
+/// The beginning cannot be read.
+pub fn lines_from_reader(source: impl Read + Send + 'static, name: &Path, text: &str) -> Result<Rows, Error> {
+    Ok(Rows::of_lines(Records::lines_from_reader(source, name, text)?, text))
+}
+
 /// The settings that name the fields.
 const TEXT_KEY: &str = "task.text_field";
 const PAIR_KEY: &str = "task.pair_field";
@@ -98,6 +115,11 @@ pub struct Rows {
 }
 
 impl Rows {
+    fn of_lines(records: Records, text: &str) -> Self {
+        let fields = Fields { text: text.to_owned(), pair: None, label: None };
+        Self { records, fields, labels: Labels::Optional, finished: false }
+    }
+
     /// Undecodable characters that became U+FFFD so far.
     #[must_use]
     pub fn replaced(&self) -> u64 {

@@ -8,7 +8,7 @@ use super::failure;
 use crate::{Document, Error, Unit};
 
 /// Documents of plain text whose line ends are LF already.
-pub(super) struct Lines<R> {
+pub(crate) struct Lines<R> {
     text: TextReader<R>,
     unit: Unit,
     /// Lines read so far.
@@ -16,15 +16,15 @@ pub(super) struct Lines<R> {
 }
 
 impl<R: Read> Lines<R> {
-    pub(super) fn new(text: TextReader<R>, unit: Unit) -> Self {
+    pub(crate) fn new(text: TextReader<R>, unit: Unit) -> Self {
         Self { text, unit, read: 0 }
     }
 
-    pub(super) fn text(&self) -> &TextReader<R> {
+    pub(crate) fn text(&self) -> &TextReader<R> {
         &self.text
     }
 
-    pub(super) fn next_document(&mut self, path: &Path) -> Result<Option<Document>, Error> {
+    pub(crate) fn next_document(&mut self, path: &Path) -> Result<Option<Document>, Error> {
         self.text.next_document();
         let position = self.read + 1;
         let document = match self.unit {

@@ -12,6 +12,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -21,22 +22,22 @@ pub use records::Record;
 pub(crate) use {
     decode::{LineEnds, TextReader},
     inputs::inner_extension,
+    lines::Lines,
     records::{JsonLines, Table, reason, string, string_of, value_of},
     source::Source,
 };
 
 use self::parquet::Column;
-use crate::{Document, Error, Unit};
+use crate::{Document, Error, TextFields, Unit};
 use decode::Fault;
-use lines::Lines;
 
 /// How files are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOptions {
     /// What a document is in plain text.
     pub unit: Unit,
-    /// The field (JSON Lines) or column (CSV, TSV, Parquet) that holds the text.
-    pub text_field: String,
+    /// The fields (JSON Lines) or columns (CSV, TSV, Parquet) that hold text, each a document.
+    pub text_field: TextFields,
     /// The encoding of files without a byte order mark, all but Parquet.
     pub encoding: Encoding,
 }
@@ -91,8 +92,10 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
     };
     let table = |delimiter| {
         let table = Table::new(text(LineEnds::Keep)?, delimiter, path)?;
-        let column = table.column(&options.text_field, "corpus.text_field", path)?;
-        Ok::<_, Error>(Reading::Table(table, column))
+        let fields = options.text_field.present(|field| table.has_column(field));
+        let column = |field: &&str| table.column(field, "corpus.text_field", path);
+        let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
+        Ok::<_, Error>(Reading::Table(table, columns))
     };
     let reading = match input.format {
         Format::Text => Reading::Lines(Lines::new(text(LineEnds::Fold)?, options.unit)),
@@ -107,25 +110,28 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
                 expected: "a .parquet file, which is compressed inside".into(),
             });
         }
-        Format::Parquet => Reading::Column(Column::open(path, &options.text_field)?),
+        Format::Parquet => Reading::Columns(Column::open(path, &options.text_field)?),
     };
-    Ok(Documents { path: path.clone(), reading: Box::new(reading), finished: false })
+    Ok(Documents { path: path.clone(), reading: Box::new(reading), waiting: VecDeque::new(), finished: false })
 }
 
 /// The documents of a file; ends after the first error.
 pub struct Documents {
     path: PathBuf,
     reading: Box<Reading>,
+    /// Documents of the record that was read last.
+    waiting: VecDeque<Document>,
     finished: bool,
 }
 
 enum Reading {
     Lines(Lines<Source>),
-    /// With the field that holds the text.
-    JsonLines(JsonLines<Source>, String),
-    /// With the index of the column that holds the text.
-    Table(Table<Source>, usize),
-    Column(Column),
+    /// With the fields that hold text.
+    JsonLines(JsonLines<Source>, TextFields),
+    /// With the indices of the columns that hold text.
+    Table(Table<Source>, Vec<usize>),
+    /// One or more, with as many records.
+    Columns(Vec<Column>),
 }
 
 impl Documents {
@@ -139,7 +145,7 @@ impl Documents {
     #[must_use]
     pub fn bytes_read(&self) -> u64 {
         match &*self.reading {
-            Reading::Column(column) => column.bytes_read(),
+            Reading::Columns(columns) => columns.first().map_or(0, Column::bytes_read),
             _ => self.text().map_or(0, |text| text.source().bytes_read()),
         }
     }
@@ -149,8 +155,27 @@ impl Documents {
             Reading::Lines(lines) => Some(lines.text()),
             Reading::JsonLines(rows, _) => Some(rows.text()),
             Reading::Table(table, _) => Some(table.text()),
-            Reading::Column(_) => None,
+            Reading::Columns(_) => None,
         }
+    }
+}
+
+impl Documents {
+    fn next_document(&mut self) -> Result<Option<Document>, Error> {
+        let Self { path, reading, waiting, .. } = self;
+        if waiting.is_empty() {
+            match &mut **reading {
+                Reading::Lines(lines) => return lines.next_document(path),
+                Reading::JsonLines(rows, fields) => rows.next_documents(fields, path, waiting)?,
+                Reading::Table(table, columns) => table.next_documents(columns, path, waiting)?,
+                Reading::Columns(columns) => {
+                    for column in columns {
+                        waiting.extend(column.next_document(path)?);
+                    }
+                }
+            }
+        }
+        Ok(waiting.pop_front())
     }
 }
 
@@ -161,12 +186,7 @@ impl Iterator for Documents {
         if self.finished {
             return None;
         }
-        let next = match &mut *self.reading {
-            Reading::Lines(lines) => lines.next_document(&self.path),
-            Reading::JsonLines(rows, field) => rows.next_document(field, &self.path),
-            Reading::Table(table, column) => table.next_document(*column, &self.path),
-            Reading::Column(column) => column.next_document(&self.path),
-        };
+        let next = self.next_document();
         self.finished = !matches!(next, Ok(Some(_)));
         next.transpose()
     }

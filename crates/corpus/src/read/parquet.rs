@@ -12,7 +12,7 @@ use parquet::errors::ParquetError;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::{column_missing, malformed};
-use crate::{Document, Error};
+use crate::{Document, Error, TextFields};
 
 /// Values that are decoded at a time.
 const BATCH: usize = 1024;
@@ -41,11 +41,15 @@ struct Group {
 }
 
 impl Column {
-    /// Opens the column `field` (of a nested one: its names joined by dots).
-    pub(super) fn open(path: &Path, field: &str) -> Result<Self, Error> {
-        let file = File::open(path).map_err(Error::io(path))?;
-        let length = file.metadata().map_err(Error::io(path))?.len();
-        let file = guarded(|| SerializedFileReader::new(file)).map_err(|error| broken(path, None, &error))?;
+    /// Opens those of the columns `fields` that there are (a nested one has its names joined by dots), each for itself.
+    pub(super) fn open(path: &Path, fields: &TextFields) -> Result<Vec<Self>, Error> {
+        let names = names(&open_file(path)?.0);
+        let present = fields.present(|field| names.iter().any(|name| name == field));
+        present.into_iter().map(|field| Self::open_one(path, field)).collect()
+    }
+
+    fn open_one(path: &Path, field: &str) -> Result<Self, Error> {
+        let (file, length) = open_file(path)?;
         let column = find(&file, field).map_err(|found| Error::Format {
             path: path.to_owned(),
             position: None,
@@ -139,10 +143,23 @@ fn align(values: Vec<ByteArray>, levels: &[i16], defined: i16) -> Option<vec::In
     records.collect::<Option<Vec<_>>>().map(Vec::into_iter)
 }
 
+/// A file and its length in bytes.
+fn open_file(path: &Path) -> Result<(SerializedFileReader<File>, u64), Error> {
+    let file = File::open(path).map_err(Error::io(path))?;
+    let length = file.metadata().map_err(Error::io(path))?.len();
+    let file = guarded(|| SerializedFileReader::new(file)).map_err(|error| broken(path, None, &error))?;
+    Ok((file, length))
+}
+
+/// The names of the columns.
+fn names(file: &SerializedFileReader<File>) -> Vec<String> {
+    let columns = file.metadata().file_metadata().schema_descr().columns();
+    columns.iter().map(|column| column.path().string()).collect()
+}
+
 /// The index of the column `field`, or what is there instead.
 fn find(file: &SerializedFileReader<File>, field: &str) -> Result<usize, String> {
-    let columns = file.metadata().file_metadata().schema_descr().columns();
-    let names: Vec<_> = columns.iter().map(|column| column.path().string()).collect();
+    let (columns, names) = (file.metadata().file_metadata().schema_descr().columns(), names(file));
     let Some(index) = names.iter().position(|name| name == field) else {
         return Err(column_missing(field, names.iter().map(String::as_str)));
     };

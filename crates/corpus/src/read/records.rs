@@ -1,5 +1,6 @@
 //! Records of text files: JSON Lines, CSV and TSV.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, Read};
 use std::path::Path;
 
@@ -10,7 +11,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use super::decode::{BUFFER, TextReader};
 use super::{column_missing, failure, malformed};
-use crate::{Document, Error};
+use crate::{Document, Error, TextFields};
 
 /// The fields of a record by name, in their order, each as JSON that keeps what was written: `1.50` and numbers of any
 /// length stay as they are. Fields of CSV and TSV are strings. Of fields of one name, the last counts in JSON, the first
@@ -52,12 +53,20 @@ impl<R: Read> JsonLines<R> {
         }
     }
 
-    /// The string `field` of the next row.
-    pub(super) fn next_document(&mut self, field: &str, path: &Path) -> Result<Option<Document>, Error> {
-        let Some((position, record)) = self.next_record(path)? else { return Ok(None) };
-        let text = string_of(&record, field)
-            .map_err(|found| malformed(path, position, found, format!("a string `{field}` (corpus.text_field)")))?;
-        Ok(Some(Document { position, text }))
+    /// The strings `fields` of the next row, those of them that it has.
+    pub(super) fn next_documents(
+        &mut self,
+        fields: &TextFields,
+        path: &Path,
+        documents: &mut VecDeque<Document>,
+    ) -> Result<(), Error> {
+        let Some((position, record)) = self.next_record(path)? else { return Ok(()) };
+        for field in fields.present(|field| record.contains_key(field)) {
+            let text = string_of(&record, field)
+                .map_err(|found| malformed(path, position, found, format!("a string {fields} (corpus.text_field)")))?;
+            documents.push_back(Document { position, text });
+        }
+        Ok(())
     }
 }
 
@@ -132,6 +141,11 @@ impl<R: Read> Table<R> {
         self.records.get_ref()
     }
 
+    /// Whether there is a column `field`.
+    pub(super) fn has_column(&self, field: &str) -> bool {
+        self.header.iter().any(|name| name == field)
+    }
+
     /// The index of the column `field`, which the setting `key` names. An empty file has every column, and no record.
     pub(crate) fn column(&self, field: &str, key: &str, path: &Path) -> Result<usize, Error> {
         match self.header.iter().position(|name| name == field) {
@@ -166,13 +180,20 @@ impl<R: Read> Table<R> {
         Ok(Some((position, record)))
     }
 
-    /// The text of `column` of the next record.
-    pub(super) fn next_document(&mut self, column: usize, path: &Path) -> Result<Option<Document>, Error> {
-        let Some((position, record)) = self.next_row(path)? else { return Ok(None) };
-        match record.get(column) {
-            Some(text) => Ok(Some(Document { position, text: text.to_owned() })),
-            None => Err(malformed(path, position, "a short record", "as many fields as the header row has")),
+    /// The texts of `columns` of the next record.
+    pub(super) fn next_documents(
+        &mut self,
+        columns: &[usize],
+        path: &Path,
+        documents: &mut VecDeque<Document>,
+    ) -> Result<(), Error> {
+        let Some((position, record)) = self.next_row(path)? else { return Ok(()) };
+        for &column in columns {
+            let short = || malformed(path, position, "a short record", "as many fields as the header row has");
+            let text = record.get(column).ok_or_else(short)?.to_owned();
+            documents.push_back(Document { position, text });
         }
+        Ok(())
     }
 }
 

@@ -171,17 +171,30 @@ fn tokenize(
     mapped: &mut String,
     out: &mut Vec<u32>,
 ) -> Result<(), Error> {
+    for_each_token(kind, model, word, mapped, |id, _| out.push(id))
+}
+
+/// Calls `each` with the id of every token of one pre-token, and how many characters of what the model sees (bytes of the
+/// word, or its characters with marks for spaces) the token stands for; `mapped` is scratch space.
+pub(super) fn for_each_token(
+    kind: TokenizerKind,
+    model: &ModelWrapper,
+    word: &str,
+    mapped: &mut String,
+    mut each: impl FnMut(u32, usize),
+) -> Result<(), Error> {
     mapped.clear();
-    if kind == TokenizerKind::ByteBpe {
+    let words: &mut dyn Iterator<Item = &str> = if kind == TokenizerKind::ByteBpe {
         mapped.extend(word.bytes().map(|byte| BYTE_CHARS[usize::from(byte)]));
-        let tokens = model.tokenize(mapped).map_err(super::refused)?;
-        out.extend(tokens.iter().map(|token| token.id));
-        return Ok(());
-    }
-    mapped.extend(word.chars().map(|c| if c == ' ' { SPACE_MARK } else { c }));
-    for marked in pipeline::marked_words(mapped) {
-        let tokens = model.tokenize(marked).map_err(super::refused)?;
-        out.extend(tokens.iter().map(|token| token.id));
+        &mut std::iter::once(mapped.as_str())
+    } else {
+        mapped.extend(word.chars().map(|c| if c == ' ' { SPACE_MARK } else { c }));
+        &mut pipeline::marked_words(mapped)
+    };
+    for marked in words {
+        for token in model.tokenize(marked).map_err(super::refused)? {
+            each(token.id, marked.get(token.offsets.0..token.offsets.1).map_or(0, |part| part.chars().count()));
+        }
     }
     Ok(())
 }

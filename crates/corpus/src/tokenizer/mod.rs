@@ -15,12 +15,14 @@ mod bpe;
 mod decode;
 mod encode;
 mod pipeline;
+mod spans;
 mod specials;
 mod train;
 mod unigram;
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -162,6 +164,22 @@ impl Tokenizer {
             }
         }
         Ok(())
+    }
+
+    /// The ids of a text, those of [`encode`](Self::encode), each with the bytes of the text that it stands for: whole
+    /// characters, without the white space around them. Nothing but white space is an empty range.
+    ///
+    /// # Errors
+    /// As [`encode`](Self::encode).
+    pub fn encode_spans(&self, text: &str) -> Result<Vec<(u32, Range<usize>)>, Error> {
+        let mut spans = self.spans(text)?;
+        for (id, span) in &mut spans {
+            if self.is_skipped(*id) {
+                *id = self.special(Special::Unk);
+            }
+            *span = spans::trimmed(text, span.clone());
+        }
+        Ok(spans)
     }
 
     /// The text of tokens; specials, but for those of `specials_in_text`, are skipped. Bytes that are no UTF-8 become

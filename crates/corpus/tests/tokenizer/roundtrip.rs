@@ -77,6 +77,31 @@ proptest! {
         }
     }
 
+    /// Every token stands for a part of the text, in order, and only white space is left out.
+    #[test]
+    fn spans_are_parts_of_the_text(text in any_text()) {
+        for Both { kind, name, ours, .. } in TRAINED.iter() {
+            let spans = ours.encode_spans(&text).unwrap();
+            prop_assert_eq!(spans.iter().map(|(id, _)| *id).collect::<Vec<_>>(), encode(ours, &text), "{}", name);
+            let (mut start, mut end) = (0, 0);
+            for (id, span) in spans {
+                let part = text.get(span.clone()).unwrap_or("part of a character");
+                prop_assert_eq!(part.trim(), part, "{} {:?}", name, span);
+                prop_assert!(span.start >= start && span.end >= end, "{} {:?} behind {}..{}", name, span, start, end);
+                if span.start > end {
+                    prop_assert!(text[end..span.start].trim().is_empty(), "{} before {:?}", name, span);
+                }
+                let whole = !matches!(kind, TokenizerKind::ByteBpe | TokenizerKind::Byte) && id != 1;
+                if whole && !text.contains('▁') {
+                    let token = ours.decode(&[id]).unwrap();
+                    prop_assert_eq!(token.trim(), part, "{}", name);
+                }
+                (start, end) = (span.start, span.end);
+            }
+            prop_assert!(text[end..].trim().is_empty(), "{} behind {}", name, end);
+        }
+    }
+
     /// Any ids, those of half a character too.
     #[test]
     fn a_stream_is_the_whole(draws in prop::collection::vec(any::<prop::sample::Index>(), 0..40)) {

@@ -1,5 +1,10 @@
 //! `finetuner evaluate`.
 
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
 use grulm_cli::{
     compute,
     exit::{Ending, Usage},
@@ -17,22 +22,36 @@ use grulm_tasks::{
     generation::{
         Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
     },
+    metrics::{ChrF, Units},
+    question_answering::{Answerer, AnswersScore, GivenAnswer, Prediction, Scorer, for_each_question, score_answer},
+    translation::{Ensemble, PairFiles, PairScorer, Parallel, ScoredPair, Search, TranslationScore, Translator},
 };
 use grulm_train::LogLevel;
 use serde_json::{Value, json};
+use tch::Device;
 
-use crate::{cli::EvaluateArgs, report};
+use crate::{
+    cli::{EvaluateArgs, refuse_for_others},
+    report,
+};
 
 /// Scores examples whose answers are known, and prints the figures.
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Info);
     let (folder, device) = compute::find_model(&args.model)?;
-    match bundle::kind(&folder)?.as_str() {
+    let kind = bundle::kind(&folder)?;
+    if kind != Translator::KIND {
+        args.search.refuse()?;
+        refuse_for_others(&[("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())])?;
+    }
+    match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
+        Translator::KIND => translations(args, &folder, device),
+        Answerer::KIND => answers(args, &Bundle::open(&folder, device)?),
         kind => Err(Usage(format!(
-            "{}: a bundle of kind {kind:?}; \"classification\" and \"generation\" are evaluated here, a language model by \
-             `pretrainer evaluate`",
+            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\", \"translation\" and \"question_answering\" are \
+             evaluated here, a language model by `pretrainer evaluate`",
             folder.display()
         ))
         .into()),
@@ -83,6 +102,129 @@ fn completions(args: &EvaluateArgs, bundle: &Bundle<Completer>) -> anyhow::Resul
     gate::check(&args.fail_if, &scores.figures)?;
     written?;
     Ok(Ending::Done)
+}
+
+fn translations(args: &EvaluateArgs, folder: &Path, device: Device) -> anyhow::Result<Ending> {
+    if args.errors.is_some() {
+        let instead = "--errors: a translation is neither right nor wrong; --per-line writes all of them";
+        return Err(Usage(instead.into()).into());
+    }
+    let ensemble = args.search.open(folder, device)?;
+    let search = args.search.search(ensemble.settings().search)?;
+    // Before hours of translating.
+    gate::check_names(&args.fail_if, &TranslationScore::new(ensemble.settings().bleu_tokenizer).figures())?;
+    let score = match &args.per_line {
+        None => score_translations(args, &ensemble, search, |_| Ok(()))?,
+        Some(path) => files::write_with(path, |file| {
+            Ok(score_translations(args, &ensemble, search, |scored| {
+                write_line(file, &scored).map_err(grulm_tasks::Error::io(path))
+            })?)
+        })?,
+    };
+    let figures = score.figures();
+    let signatures = [("signature", score.signature()), ("chrf_signature", score.chrf_signature())];
+    let written = if args.json {
+        let mut object = output::figures_to_json(&figures);
+        object.extend(signatures.map(|(name, signature)| (name.to_owned(), json!(signature))));
+        output::write_json(&object)
+    } else {
+        let mut rows = output::figure_rows(&figures);
+        rows.extend(signatures.map(|(name, signature)| (name.replace('_', " "), signature)));
+        output::write(&output::table(&rows))
+    };
+    gate::check(&args.fail_if, &figures)?;
+    written?;
+    Ok(Ending::Done)
+}
+
+/// Translates all pairs, of which `each` is told in order, and counts.
+fn score_translations(
+    args: &EvaluateArgs,
+    ensemble: &Ensemble,
+    search: Search,
+    each: impl FnMut(ScoredPair) -> Result<(), grulm_tasks::Error>,
+) -> anyhow::Result<TranslationScore> {
+    let data = args.data.clone();
+    let files = match args.references.as_slice() {
+        [] => PairFiles::Rows(data),
+        references => PairFiles::Parallel(Parallel { source: data, target: references.to_vec() }),
+    };
+    let batch_size = usize::from(args.batch_size);
+    let mut scorer = PairScorer::new(ensemble, search, batch_size, Compute::fp32(), each);
+    let fields = &ensemble.settings().fields;
+    files.for_each(["--data", "--references"], fields, Encoding::UTF_8, |path, pair| scorer.push(path, pair))?;
+    let score = scorer.finish()?;
+    refuse_nothing(args, score.examples() as usize)?;
+    Ok(score)
+}
+
+/// Writes a pair with its translation, and how near chrF finds the two.
+fn write_line(file: &mut impl Write, scored: &ScoredPair) -> std::io::Result<()> {
+    let ScoredPair { path, pair, translation } = scored;
+    let mut chrf = ChrF::new();
+    chrf.add(&translation.text, &pair.target);
+    let object = json!({
+        "file": path, "row": pair.number, "source": pair.source, "target": pair.target,
+        "translation": translation.text, "score": translation.score, "chrf": chrf.score(),
+    });
+    writeln!(file, "{object}")
+}
+
+fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
+    let mut scorer = Scorer::new(bundle, usize::from(args.batch_size), Compute::fp32());
+    let mut places = Vec::new();
+    for_each_question("--data", &args.data, Encoding::UTF_8, true, |path, question| {
+        places.push((path.to_owned(), question.number));
+        scorer.push(question)
+    })?;
+    refuse_nothing(args, places.len())?;
+    let answered = scorer.finish()?;
+    let given: Vec<_> = answered.iter().map(|(_, _, given)| given.clone()).collect();
+    let score = AnswersScore::new(&given, bundle.model.settings().units);
+    let figures = score.figures();
+    gate::check_names(&args.fail_if, &figures)?;
+    if let Some(path) = &args.errors {
+        files::write_json_lines(path, &wrong_answers(&places, &answered, score.units()))?;
+    }
+    let units = match score.units() {
+        Units::Words => "words",
+        Units::Characters => "characters",
+    };
+    let written = if args.json {
+        let mut object = output::figures_to_json(&figures);
+        object.insert("units".into(), json!(units));
+        report::add_rounding(&bundle.provenance, &mut object);
+        output::write_json(&object)
+    } else {
+        let mut rows = output::figure_rows(&figures);
+        rows.push(("units".to_owned(), units.to_owned()));
+        rows.extend(report::rounding(&bundle.provenance, "f1"));
+        output::write(&output::table(&rows))
+    };
+    gate::check(&args.fail_if, &figures)?;
+    written?;
+    Ok(Ending::Done)
+}
+
+/// The questions whose answer was not right to the letter, the surest first.
+fn wrong_answers(
+    places: &[(PathBuf, u64)],
+    answered: &[(String, Prediction, GivenAnswer)],
+    units: Units,
+) -> Vec<Value> {
+    let wrong =
+        |((path, row), (question, prediction, answer)): (&(PathBuf, u64), &(String, Prediction, GivenAnswer))| {
+            let (exact, f1) = score_answer(answer, units);
+            let probability = prediction.answer().map(|answer| answer.probability).or(prediction.none).unwrap_or(0.0);
+            let object = json!({
+                "file": path, "row": row, "question": question, "gold": answer.gold, "given": answer.given,
+                "probability": probability, "f1": f1,
+            });
+            (exact < 100.0).then_some((probability, object))
+        };
+    let mut wrong: Vec<_> = places.iter().zip(answered).filter_map(wrong).collect();
+    wrong.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+    wrong.into_iter().map(|(_, object)| object).collect()
 }
 
 /// Tokens of a completion that are read in one pass.

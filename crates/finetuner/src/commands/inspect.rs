@@ -2,7 +2,10 @@
 
 use grulm_cli::{compute, exit::Ending, inspection::Inspection, logging, output};
 use grulm_model::LanguageModel;
-use grulm_tasks::{Bundle, BundleModel as _, bundle, classification::Classifier, generation::Completer};
+use grulm_tasks::{
+    Bundle, BundleModel as _, bundle, classification::Classifier, generation::Completer, question_answering::Answerer,
+    translation::Translator,
+};
 use grulm_train::LogLevel;
 use serde_json::json;
 
@@ -31,6 +34,23 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
             Inspection::new(&folder, &bundle, sizes, "softmax", device)?
                 .with("task", json!(kind))
                 .with("fields", json!(bundle.model.settings))
+        }
+        Translator::KIND => {
+            let bundle: Bundle<Translator> = Bundle::open(&folder, device)?;
+            let settings = bundle.model.settings();
+            let sizes = (bundle.model.config(), bundle.model.params());
+            Inspection::new(&folder, &bundle, sizes, "softmax, attention and layer of both directions", device)?
+                .with("task", json!(kind))
+                .with("fields", json!(settings.fields))
+                .with("translator", json!({ "hidden": settings.hidden, "heads": settings.heads }))
+                .with("search", json!(settings.search))
+        }
+        Answerer::KIND => {
+            let bundle: Bundle<Answerer> = Bundle::open(&folder, device)?;
+            let sizes = (bundle.model.config(), bundle.model.params());
+            Inspection::new(&folder, &bundle, sizes, "reader", device)?
+                .with("task", json!(kind))
+                .with("reader", json!(bundle.model.settings()))
         }
         // Anything else is no model of these programs, which opening it says.
         _ => {

@@ -1,20 +1,18 @@
 //! `finetuner predict`.
 
 use std::{
-    fs::File,
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::Path,
 };
 
-use anyhow::Context as _;
 use grulm_cli::{
     compute,
     exit::{Ending, OutputClosed, Usage},
-    logging,
+    files, logging,
 };
 use grulm_corpus::{
     Encoding,
-    labelled::{self, Fields, Labels, Record, Row, Rows},
+    labelled::{self, Fields, Labels, Question, Record, Row},
 };
 use grulm_kernels::Compute;
 use grulm_model::Sampling;
@@ -22,25 +20,41 @@ use grulm_tasks::{
     Bundle, BundleModel as _, bundle,
     classification::{Classifier, predict as classify, text},
     generation::{Completer, Completion, complete},
+    question_answering::{Answerer, Candidate, Prediction, answer as answer_questions},
+    translation::{Translated, Translator},
 };
 use grulm_train::LogLevel;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
+use tch::Device;
 
 use crate::cli::{PredictArgs, Stream};
 
 /// Batches that are read, and sorted by length, together.
 const SORTED_TOGETHER: usize = 32;
 
+/// The fields that answers are written to, where the model's settings name none.
+const LABEL: &str = "label";
+const TRANSLATION: &str = "translation";
+
 /// Answers rows and writes them out again, in order, as they come.
 pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
     logging::init(LogLevel::Warn);
     let (folder, device) = compute::find_model(&args.model)?;
-    match bundle::kind(&folder)?.as_str() {
+    let kind = bundle::kind(&folder)?;
+    if kind != Translator::KIND {
+        args.search.refuse()?;
+    }
+    if kind != Answerer::KIND && args.n_best.is_some() {
+        return Err(Usage("--n-best: it is for models that answer questions, which this one does not".into()).into());
+    }
+    match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
+        Translator::KIND => translations(args, &folder, device),
+        Answerer::KIND => answers(args, &Bundle::open(&folder, device)?),
         kind => Err(Usage(format!(
-            "{}: a bundle of kind {kind:?}; \"classification\" and \"generation\" are applied here, a language model by \
-             `pretrainer generate`",
+            "{}: a bundle of kind {kind:?}; \"classification\", \"generation\", \"translation\" and \"question_answering\" are \
+             applied here, a language model by `pretrainer generate`",
             folder.display()
         ))
         .into()),
@@ -50,7 +64,7 @@ pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
 fn labels(args: &PredictArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<Ending> {
     let fields = Fields { label: None, ..bundle.model.settings().fields.clone() };
     let batch_size = usize::from(args.batch_size);
-    answer(args, &fields, batch_size * SORTED_TOGETHER, |rows, _| {
+    answer(args, &fields, LABEL, batch_size * SORTED_TOGETHER, |rows, _| {
         let texts: Vec<_> = rows.iter().map(text).collect();
         let labels = &bundle.model.settings().labels;
         let answers = classify(bundle, &texts, batch_size, Compute::fp32())?.into_iter().map(|prediction| {
@@ -60,7 +74,7 @@ fn labels(args: &PredictArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<End
                 .map(|(label, probability)| Ok((label.clone(), to_raw_value(probability)?)))
                 .collect::<Result<_, serde_json::Error>>()?;
             Ok(Record::from_iter([
-                ("label".to_owned(), to_raw_value(&labels[prediction.label])?),
+                (LABEL.to_owned(), to_raw_value(&labels[prediction.label])?),
                 ("probability".to_owned(), to_raw_value(&prediction.probabilities[prediction.label])?),
                 ("probabilities".to_owned(), to_raw_value(&probabilities)?),
             ]))
@@ -73,7 +87,7 @@ fn completions(args: &PredictArgs, bundle: &Bundle<Completer>) -> anyhow::Result
     let settings = &bundle.model.settings;
     let fields = Fields { text: settings.prompt_field.clone(), pair: None, label: None };
     let sampling = args.sampling.sampling()?;
-    answer(args, &fields, usize::from(args.batch_size), |rows, first| {
+    answer(args, &fields, &settings.completion_field, usize::from(args.batch_size), |rows, first| {
         let prompts: Vec<_> = rows.iter().map(|row| row.text.clone()).collect();
         // A row's place in the input decides what is drawn for it, whatever the size of the batches.
         let sampling = Sampling { seed: sampling.seed.wrapping_add(first), ..sampling.clone() };
@@ -85,62 +99,146 @@ fn completions(args: &PredictArgs, bundle: &Bundle<Completer>) -> anyhow::Result
     })
 }
 
-/// Reads rows, `many` at a time, and writes each with the fields that `answers` gives; it is told the number of the first row.
+fn translations(args: &PredictArgs, folder: &Path, device: Device) -> anyhow::Result<Ending> {
+    let ensemble = args.search.open(folder, device)?;
+    let settings = ensemble.settings();
+    let search = args.search.search(settings.search)?;
+    let fields = Fields { text: settings.fields.source.clone(), pair: None, label: None };
+    let batch_size = usize::from(args.batch_size);
+    answer(args, &fields, TRANSLATION, batch_size * SORTED_TOGETHER, |rows, _| {
+        let texts: Vec<_> = rows.iter().map(|row| row.text.clone()).collect();
+        let record =
+            |translated: Translated| Ok(Record::from_iter([(TRANSLATION.to_owned(), to_raw_value(&translated.text)?)]));
+        ensemble.translate(&texts, &search, batch_size, Compute::fp32())?.into_iter().map(record).collect()
+    })
+}
+
+fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
+    if args.lines {
+        return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
+    }
+    let questions = match &args.input {
+        Stream::File(path) => labelled::open_questions(path, Labels::Optional, Encoding::UTF_8)?,
+        Stream::Standard => {
+            labelled::questions_from_reader(io::stdin(), Path::new("standard input"), Labels::Optional)?
+        }
+    };
+    let (batch_size, count) = (usize::from(args.batch_size), usize::from(args.n_best.unwrap_or(1)));
+    let answers = |questions: &[Question], _| {
+        let predictions = answer_questions(bundle, questions, count, batch_size, Compute::fp32())?;
+        let both = questions.iter().zip(predictions);
+        both.map(|(question, prediction)| answer_record(&question.context, &prediction, args.n_best.is_some()))
+            .collect()
+    };
+    write(args, questions, batch_size * SORTED_TOGETHER, answers, |question| question.record, None)
+}
+
+/// The fields of an answer: places are counted in characters.
+fn answer_record(context: &str, prediction: &Prediction, with_candidates: bool) -> anyhow::Result<Record> {
+    let place = |byte: usize| context[..byte].chars().count();
+    let fields = |Candidate { span, probability }: &Candidate| {
+        Ok::<_, serde_json::Error>([
+            ("answer".to_owned(), to_raw_value(&context[span.clone()])?),
+            ("start".to_owned(), to_raw_value(&place(span.start))?),
+            ("end".to_owned(), to_raw_value(&place(span.end))?),
+            ("score".to_owned(), to_raw_value(probability)?),
+        ])
+    };
+    let mut record = match prediction.answer() {
+        Some(answer) => Record::from_iter(fields(answer)?),
+        None => Record::from_iter([
+            ("answer".to_owned(), to_raw_value("")?),
+            ("start".to_owned(), to_raw_value(&())?),
+            ("end".to_owned(), to_raw_value(&())?),
+            ("score".to_owned(), to_raw_value(&prediction.none.unwrap_or(0.0))?),
+        ]),
+    };
+    if let Some(none) = prediction.none {
+        record.insert("no_answer".to_owned(), to_raw_value(&none)?);
+    }
+    if with_candidates {
+        let candidates: Vec<Record> = prediction
+            .candidates
+            .iter()
+            .map(|own| Ok(fields(own)?.into_iter().collect()))
+            .collect::<anyhow::Result<_>>()?;
+        record.insert("candidates".to_owned(), to_raw_value(&candidates)?);
+    }
+    Ok(record)
+}
+
+/// Reads rows, `many` at a time, and writes each with the fields that `answers` gives, `key` among them; it is told the number of
+/// the first row.
 fn answer(
     args: &PredictArgs,
     fields: &Fields,
+    key: &str,
     many: usize,
     answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
 ) -> anyhow::Result<Ending> {
-    let rows = match &args.input {
-        Stream::File(path) => labelled::open(path, fields, Labels::Optional, Encoding::UTF_8)?,
-        Stream::Standard => labelled::from_reader(io::stdin(), Path::new("standard input"), fields, Labels::Optional)?,
+    let stdin = Path::new("standard input");
+    let rows = match (&args.input, args.lines) {
+        (Stream::File(path), false) => labelled::open(path, fields, Labels::Optional, Encoding::UTF_8)?,
+        (Stream::File(path), true) => labelled::open_lines(path, &fields.text, Encoding::UTF_8)?,
+        (Stream::Standard, false) => labelled::from_reader(io::stdin(), stdin, fields, Labels::Optional)?,
+        (Stream::Standard, true) => labelled::lines_from_reader(io::stdin(), stdin, &fields.text)?,
     };
+    write(args, rows, many, answers, |row| row.record, args.lines.then_some(key))
+}
+
+/// Writes all rows, each as its `record` with the fields that `answers` gives.
+fn write<T>(
+    args: &PredictArgs,
+    rows: impl Iterator<Item = Result<T, grulm_corpus::Error>>,
+    many: usize,
+    answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
+    record: impl Fn(T) -> Record,
+    alone: Option<&str>,
+) -> anyhow::Result<Ending> {
     match &args.output {
-        Stream::Standard => {
-            let mut output = BufWriter::new(io::stdout().lock());
-            write_all(rows, many, answers, &mut output)?;
-        }
-        Stream::File(path) => {
-            // Whole or not at all.
-            let part = PathBuf::from(format!("{}.part", path.display()));
-            let mut output = BufWriter::new(File::create(&part).with_context(|| part.display().to_string())?);
-            if let Err(error) = write_all(rows, many, answers, &mut output) {
-                // What was written so far is of no use; that it cannot be removed would hide the error.
-                let _ = std::fs::remove_file(&part);
-                return Err(error);
-            }
-            let file = output.into_inner().map_err(io::IntoInnerError::into_error);
-            file.and_then(|file| file.sync_all()).with_context(|| part.display().to_string())?;
-            std::fs::rename(&part, path).with_context(|| path.display().to_string())?;
-        }
+        Stream::Standard => write_all(rows, many, answers, record, alone, &mut BufWriter::new(io::stdout().lock()))?,
+        Stream::File(path) => files::write_with(path, |file| write_all(rows, many, answers, record, alone, file))?,
     }
     Ok(Ending::Done)
 }
 
-fn write_all(
-    mut rows: Rows,
+/// With `alone`, that field of an answer is all of its line.
+fn write_all<T>(
+    mut rows: impl Iterator<Item = Result<T, grulm_corpus::Error>>,
     many: usize,
-    answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
+    answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
+    record: impl Fn(T) -> Record,
+    alone: Option<&str>,
     output: &mut impl Write,
 ) -> anyhow::Result<()> {
     let mut read = 0;
     loop {
-        let chunk: Vec<Row> = rows.by_ref().take(many).collect::<Result<_, _>>()?;
+        let chunk: Vec<T> = rows.by_ref().take(many).collect::<Result<_, _>>()?;
         if chunk.is_empty() {
             return Ok(());
         }
         let answers = answers(&chunk, read)?;
         read += chunk.len() as u64;
         for (row, answer) in chunk.into_iter().zip(answers) {
-            let mut record = row.record;
-            record.extend(answer);
-            serde_json::to_writer(&mut *output, &record).map_err(|error| closed(error.into()))?;
+            match alone.and_then(|key| answer.get(key)) {
+                Some(value) => output.write_all(line(value)?.as_bytes()).map_err(closed)?,
+                None => {
+                    let mut record = record(row);
+                    record.extend(answer);
+                    serde_json::to_writer(&mut *output, &record).map_err(|error| closed(error.into()))?;
+                }
+            }
             output.write_all(b"\n").map_err(closed)?;
         }
         // A reader of standard output sees what is done.
         output.flush().map_err(closed)?;
     }
+}
+
+/// A string as one line: line ends within it would be lines of their own.
+fn line(value: &RawValue) -> anyhow::Result<String> {
+    let text: String = serde_json::from_str(value.get())?;
+    Ok(text.lines().collect::<Vec<_>>().join(" "))
 }
 
 /// A reader that went away wants no more; anything else is a failure.

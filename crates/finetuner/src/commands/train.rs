@@ -19,11 +19,12 @@ use tch::Device;
 
 use crate::{
     adapt::adapt,
-    classify,
+    answer, classify,
     config::{FinetuneConfig, TaskConfig},
     generate,
     pretrained::Pretrained,
     ready::{Ready, TASK_STAGE},
+    translate,
 };
 
 /// Fine-tunes a pretrained model, scores the test data, and prints a table.
@@ -39,6 +40,8 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     let Ready { mut task, mut provenance, facts } = match &config.task {
         TaskConfig::Classification(task) => classify::assemble(&config, task, pretrained, device)?,
         TaskConfig::Generation(task) => generate::assemble(&config, task, pretrained, device)?,
+        TaskConfig::Translation(task) => translate::assemble(&config, task, pretrained, device)?,
+        TaskConfig::QuestionAnswering(task) => answer::assemble(&config, task, pretrained, device)?,
     };
     if let (Some(previous), Some(corpus)) = (&previous, &provenance.corpus) {
         previous.check_corpus(corpus)?;
@@ -102,6 +105,12 @@ fn finish(
         }
         TaskConfig::Generation(task) if !task.test.is_empty() => {
             Some(generate::score_test(config, task, best, device)?)
+        }
+        TaskConfig::Translation(task) if !task.test.is_empty() => {
+            Some(translate::score_test(config, task, best, device)?)
+        }
+        TaskConfig::QuestionAnswering(task) if !task.test.is_empty() => {
+            Some(answer::score_test(config, task, best, device)?)
         }
         _ => None,
     };

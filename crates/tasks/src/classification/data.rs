@@ -117,7 +117,7 @@ pub fn read_text(
     }
     let (key, patterns) = more;
     if !patterns.is_empty() {
-        let options = ReadOptions { unit: cleaner.unit(), text_field: config.text_field.clone(), encoding };
+        let options = ReadOptions { unit: cleaner.unit(), text_field: config.text_field.as_str().into(), encoding };
         for input in inputs(key, patterns)? {
             for document in documents(&input, &options)? {
                 train.push(Text { text: document?.text, pair: None })?;

@@ -88,7 +88,8 @@ fn for_each_text(
     for input in inputs(key, patterns)? {
         match config.format {
             GenerationFormat::Text => {
-                let options = ReadOptions { unit: config.unit, text_field: config.text_field.clone(), encoding };
+                let options =
+                    ReadOptions { unit: config.unit, text_field: config.text_field.as_str().into(), encoding };
                 for document in documents(&input, &options)? {
                     each(Text { text: document?.text, pair: None })?;
                 }

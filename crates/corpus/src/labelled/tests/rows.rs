@@ -5,7 +5,7 @@ use std::io::Cursor;
 use proptest::prelude::*;
 
 use super::*;
-use crate::labelled::{Fields, Labels, Row, Rows, from_reader, open};
+use crate::labelled::{Fields, Labels, Row, Rows, from_reader, lines_from_reader, open, open_lines};
 use crate::{Encoding, Error};
 
 type Parts = (u64, String, Option<String>, Option<String>);
@@ -198,4 +198,19 @@ proptest! {
             prop_assert!(numbers.is_sorted_by(|a, b| a < b));
         }
     }
+}
+
+#[test]
+fn lines_of_plain_text_are_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.de.gz");
+    let text = "\u{FEFF}{\"a\": 1}\r\n\n b\u{85}\u{2028}\r";
+    std::fs::write(&path, gzip(text.as_bytes())).unwrap();
+    let rows: Vec<Row> = open_lines(&path, "source", Encoding::UTF_8).unwrap().map(Result::unwrap).collect();
+    let expect = [(1, "{\"a\": 1}"), (2, ""), (3, " b\u{85}\u{2028}")];
+    assert_eq!(rows.iter().map(|row| (row.number, row.text.as_str())).collect::<Vec<_>>(), expect);
+    assert_eq!(serde_json::to_string(&rows[1].record).unwrap(), r#"{"source":""}"#);
+    let from_reader = lines_from_reader(Cursor::new(text), Path::new("input"), "source").unwrap();
+    assert_eq!(from_reader.map(|row| row.unwrap().text).collect::<Vec<_>>(), expect.map(|(_, text)| text));
+    check_error(open_lines(&folder.path().join("b"), "source", Encoding::UTF_8), &["b: "]);
 }

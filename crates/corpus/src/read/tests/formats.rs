@@ -180,3 +180,25 @@ fn nothing_comes_after_an_error() {
     fn is_send(_: impl Send) {}
     is_send(found);
 }
+
+/// Of several fields, those that a record has are a document each.
+#[test]
+fn several_fields_are_documents_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let fields = ReadOptions { text_field: ["source", "target"].into(), ..options(Unit::Line, "utf-8") };
+    let read = |name: &str, content: &str| read(&file(folder.path(), name, content.as_bytes()), &fields);
+    let both = owned(&[(1, "a"), (1, "b"), (2, "c"), (2, "d")]);
+    let rows = "{\"target\": \"b\", \"source\": \"a\"}\n{\"source\": \"c\", \"target\": \"d\"}\n";
+    assert_eq!(read("a.jsonl", rows).unwrap(), both);
+    assert_eq!(read("b.csv", "id,target,source\n1,b,a\n2,d,c\n").unwrap(), both);
+    let some = "{\"source\": \"a\"}\n{\"target\": \"b\", \"text\": 1}\n";
+    assert_eq!(read("c.jsonl", some).unwrap(), owned(&[(1, "a"), (2, "b")]));
+    assert_eq!(read("d.tsv", "target\nb\n").unwrap(), owned(&[(1, "b")]));
+    assert_eq!(read("e.csv", "").unwrap(), []);
+    check_error(
+        read("f.jsonl", "{\"text\": \"a\"}"),
+        &["f.jsonl:1: no `source` beside `text`", "`source` or `target`"],
+    );
+    check_error(read("g.jsonl", "{\"source\": \"a\", \"target\": null}"), &["g.jsonl:1: `target` is null"]);
+    check_error(read("h.csv", "text\na\n"), &["h.csv: no `source` beside `text`", "(corpus.text_field)"]);
+}

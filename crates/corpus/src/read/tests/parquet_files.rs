@@ -64,7 +64,7 @@ fn texts(range: std::ops::Range<u32>) -> Vec<Option<String>> {
     range.map(|number| Some(format!("Satz Nummer {number}: Grüße, 世界\r\n"))).collect()
 }
 
-fn read_column(bytes: &[u8], column: &str) -> Result<Vec<(u64, String)>, Error> {
+fn read_column(bytes: &[u8], column: impl Into<TextFields>) -> Result<Vec<(u64, String)>, Error> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.parquet");
     fs::write(&path, bytes).unwrap();
@@ -84,6 +84,10 @@ fn row_groups_and_batches_follow_each_other() {
     assert_eq!(titles[3004], (3005, format!("[{}]", expect[3004].1)));
     assert_eq!(read_column(&write(&groups, zstd), "meta.text").unwrap(), titles);
     assert_eq!(read_column(&write(&[], zstd), "text").unwrap(), []);
+    let both = read_column(&write(&groups, zstd), ["text", "title", "body"]).unwrap();
+    assert_eq!(both.len(), 2 * expect.len());
+    let last = [&expect[3003], &titles[3003], &expect[3004], &titles[3004]].map(Clone::clone);
+    assert_eq!(both[6006..], last, "side by side");
 }
 
 #[test]

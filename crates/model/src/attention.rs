@@ -1,0 +1,110 @@
+//! Attention over texts that were read before.
+
+use tch::{Kind, Tensor};
+
+use crate::{Error, LayerNorm, Linear, Params};
+
+/// Texts side by side that can be attended to.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    /// What each token holds, a part for each head: `[B, A, S, M / A]`.
+    values: Tensor,
+    /// Places behind the end of a text: bool `[B, 1, 1, S]`.
+    outside: Tensor,
+}
+
+impl Memory {
+    /// Of texts of these lengths, read as `x` `[S, B, M]`; M is a multiple of `heads`.
+    pub(crate) fn new(x: &Tensor, lengths: &[i64], heads: i64) -> Result<Self, Error> {
+        let (time, lanes, _) = x.size3()?;
+        let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_view([lanes, 1, 1, 1])?;
+        let outside = Tensor::f_arange(time, (Kind::Int64, x.device()))?.f_ge_tensor(&lengths)?;
+        Ok(Self { values: by_head(x, heads)?, outside })
+    }
+
+    /// Those of the texts at these places, int64.
+    pub(crate) fn select(&self, texts: &Tensor) -> Result<Self, Error> {
+        Ok(Self { values: self.values.f_index_select(0, texts)?, outside: self.outside.f_index_select(0, texts)? })
+    }
+}
+
+/// `[S, B, M]` as `[B, A, S, M / A]`.
+fn by_head(x: &Tensor, heads: i64) -> Result<Tensor, Error> {
+    let (time, lanes, width) = x.size3()?;
+    Ok(x.f_view([time, lanes, heads, width / heads])?.f_permute([1, 2, 0, 3])?.f_contiguous()?)
+}
+
+/// The mean over the tokens of each text of `x` `[S, B, M]`: `[B, M]`, f32.
+pub(crate) fn mean_of_texts(x: &Tensor, lengths: &[i64]) -> Result<Tensor, Error> {
+    let (time, lanes, _) = x.size3()?;
+    let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_view([1, lanes, 1])?;
+    let places = Tensor::f_arange(time, (Kind::Int64, x.device()))?.f_view([time, 1, 1])?;
+    let sum = x.f_masked_fill(&places.f_ge_tensor(&lengths)?, 0.0)?;
+    let sum = sum.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Float)?;
+    Ok(sum.f_div(&lengths.f_view([lanes, 1])?.f_to_kind(Kind::Float)?)?)
+}
+
+/// Attention with several heads (Vaswani et al., arXiv 1706.03762) and scaled products of queries and keys, whose result is
+/// combined with the query as Luong et al. (arXiv 1508.04025) do, and added to it. Since the layer that adds it begins with
+/// weights of zero, a pretrained layer's outputs are at first what they were.
+#[derive(Debug)]
+pub(crate) struct Attention {
+    norm: LayerNorm,
+    query: Linear,
+    key: Linear,
+    combine: Linear,
+    output: Linear,
+    heads: i64,
+}
+
+impl Attention {
+    /// Adds the weights `{prefix}.norm.weight`, `{prefix}.query.weight`, ... for queries of width H over texts of width M, which is
+    /// a multiple of `heads`.
+    pub(crate) fn new(
+        params: &mut Params,
+        prefix: &str,
+        (width, memory): (i64, i64),
+        heads: i64,
+        group: usize,
+    ) -> Self {
+        let name = |part: &str| format!("{prefix}.{part}");
+        Self {
+            norm: LayerNorm::new(params, &name("norm"), width, group),
+            query: Linear::new(params, &name("query"), (width, memory), group),
+            key: Linear::new(params, &name("key"), (memory, memory), group),
+            combine: Linear::new(params, &name("combine"), (width + memory, width), group),
+            output: Linear::silent(params, &name("output"), (width, width), group),
+            heads,
+        }
+    }
+
+    /// The keys of texts that were read as `x` `[S, B, M]`: `[B, A, S, M / A]`.
+    pub(crate) fn keys(&self, x: &Tensor) -> Result<Tensor, Error> {
+        by_head(&self.key.forward(x)?, self.heads)
+    }
+
+    /// `y` `[T, B * R, H]`, of which R lanes in a row belong to each text, with what they find in the texts added to it. `drop`
+    /// zeroes units of what is added.
+    pub(crate) fn forward(
+        &self,
+        y: &Tensor,
+        memory: &Memory,
+        keys: &Tensor,
+        drop: impl Fn(Tensor) -> Result<Tensor, Error>,
+    ) -> Result<Tensor, Error> {
+        let (time, lanes, _) = y.size3()?;
+        let (texts, heads, _, width) = keys.size4()?;
+        let each = lanes / texts;
+        let normed = self.norm.forward(y)?;
+        let queries = self.query.forward(&normed)?.f_view([time, texts, each, heads, width])?;
+        let queries = queries.f_permute([1, 3, 0, 2, 4])?.f_reshape([texts, heads, time * each, width])?;
+        let scores = queries.f_matmul(&keys.f_transpose(2, 3)?)?.f_to_kind(Kind::Float)?;
+        let scores = scores.f_mul_scalar(1.0 / (width as f64).sqrt())?;
+        let weights = scores.f_masked_fill(&memory.outside, f64::NEG_INFINITY)?.f_softmax(3, Kind::Float)?;
+        let context = weights.f_matmul(&memory.values)?.f_view([texts, heads, time, each, width])?;
+        let context = context.f_permute([2, 0, 3, 1, 4])?.f_reshape([time, lanes, heads * width])?;
+        let both = Tensor::f_cat(&[normed, context.f_to_kind(Kind::Float)?], 2)?;
+        let combined = drop(self.combine.forward(&both)?.f_tanh()?)?;
+        Ok(y.f_add(&self.output.forward(&combined)?)?)
+    }
+}

@@ -1,0 +1,67 @@
+//! Layers without a state: linear maps and layer normalisation.
+
+use tch::{Kind, Tensor};
+
+use crate::{Error, Params};
+
+/// `x W^T + b`, the weights under the names of `torch.nn.Linear`.
+#[derive(Debug)]
+pub struct Linear {
+    weight: Tensor,
+    bias: Tensor,
+}
+
+impl Linear {
+    /// Adds `{name}.weight` `[O, I]`, drawn from U(-1/sqrt(I), 1/sqrt(I)), and `{name}.bias` `[O]`, zero.
+    pub fn new(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+        Self::within(params, name, (input, output), 1.0 / (input as f64).sqrt(), group)
+    }
+
+    /// The same with weights of zero: whatever its result is added to stays what it is until the layer has learned.
+    pub fn silent(params: &mut Params, name: &str, sizes: (i64, i64), group: usize) -> Self {
+        Self::within(params, name, sizes, 0.0, group)
+    }
+
+    fn within(params: &mut Params, name: &str, (input, output): (i64, i64), bound: f64, group: usize) -> Self {
+        Self {
+            weight: params.add(format!("{name}.weight"), &[output, input], bound, group),
+            bias: params.add(format!("{name}.bias"), &[output], 0.0, group),
+        }
+    }
+
+    /// From `[.., I]` to `[.., O]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        Ok(x.f_linear(&self.weight, Some(&self.bias))?)
+    }
+}
+
+/// Layer normalisation (Ba et al., arXiv 1607.06450), in f32.
+#[derive(Debug)]
+pub struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    width: i64,
+}
+
+impl LayerNorm {
+    /// Added to the variance.
+    const EPSILON: f64 = 1e-5;
+
+    /// Adds `{name}.weight`, ones, and `{name}.bias`, zeros, both `[width]`.
+    pub fn new(params: &mut Params, name: &str, width: i64, group: usize) -> Self {
+        let weight = params.add_ones(format!("{name}.weight"), &[width], group);
+        Self { weight, bias: params.add(format!("{name}.bias"), &[width], 0.0, group), width }
+    }
+
+    /// Normalises the last dimension of `[.., width]`.
+    ///
+    /// # Errors
+    /// When the shapes do not fit.
+    pub fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
+        let x = x.f_to_kind(Kind::Float)?;
+        Ok(x.f_layer_norm([self.width], Some(&self.weight), Some(&self.bias), Self::EPSILON, false)?)
+    }
+}
