@@ -110,7 +110,10 @@ impl Validate for FinetuneConfig {
         self.train.validate()?;
         self.check_stride()?;
         let allowed = "0, since there is no validation data (task.valid or task.valid_fraction)";
-        Invalid::check("train.patience", self.train.patience, validated || self.train.patience == 0, allowed)?;
+        let adapt = self.finetune.adapt.as_ref().map(|adapt| ("finetune.adapt.train.patience", &adapt.train));
+        for (key, train) in [("train.patience", &self.train)].into_iter().chain(adapt) {
+            Invalid::check(key, train.patience, validated || train.patience == 0, allowed)?;
+        }
         self.check_penalties()?;
         let allowed = "not set: fine-tuning starts from finetune.pretrained";
         Invalid::check("train.init", &self.train.init, self.train.init.is_none(), allowed)
@@ -250,6 +253,8 @@ mod tests {
         check("", &format!("{asked}, hidden = 0"), "", "`task.hidden` = 0");
         check(", dropout.input = 1.0", TASK, "", "`finetune.dropout.input`");
         check("", TASK, "train.patience = 2", "`train.patience`");
+        check(", adapt.train.patience = 2", TASK, "", "`finetune.adapt.train.patience`");
+        check(", adapt.train.patience = 2", &format!("{TASK}, valid_fraction = 0.1"), "", "");
         check("", TASK, "train.init = 'm'", "`train.init`");
         assert!(
             load("task = { kind = 'classification', train = ['t'] }").unwrap_err().contains("`finetune.pretrained`")

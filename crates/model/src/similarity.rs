@@ -64,7 +64,7 @@ mod tests {
         let mut params = Params::new(3, Cpu);
         let similarity = Similarity::new(&mut params, "similar", (width, units), 0);
         let draw = |seed, shape: &[i64]| Site::new(seed).uniform_tensor(shape, 1.0, Cpu);
-        let _ = tch::no_grad(|| similarity.weight.shallow_clone().copy_(&draw(1, &[units])));
+        tch::no_grad(|| similarity.weight.shallow_clone().copy_(&draw(1, &[units])));
         let (a, b, values) = (draw(2, &[t, batch, width]), draw(3, &[s, batch, width]), draw(4, &[s, batch, depth]));
         let lengths = [s, s - 2];
         let outside = Tensor::from_slice(&[false, false, false, false, false, false, true, true]).view([batch, 1, s]);

@@ -218,7 +218,7 @@ mod tests {
         let (mut padded, mut real) = (0, 0);
         for batch in 0..buckets.per_epoch() {
             let pairs = buckets.batch(batch);
-            for side in 0..2 {
+            for side in [0, 1] {
                 let own: Vec<_> = pairs.iter().map(|&pair| lengths[pair][side]).collect();
                 padded += own.iter().max().unwrap() * own.len() as u32;
                 real += own.iter().sum::<u32>();

@@ -65,13 +65,8 @@ fn steps_work_together() {
 #[test]
 fn answers_are_found_in_the_source() {
     let html = CleanConfig { strip_html: true, ..Default::default() };
-    let classic = CleanConfig {
-        lowercase: true,
-        remove_punctuation: true,
-        stop_words: "en".into(),
-        urls: Replace::Word,
-        ..html.clone()
-    };
+    let classic =
+        CleanConfig { lowercase: true, remove_punctuation: true, stop_words: "en".into(), urls: Replace::Word, ..html };
     let plain = CleanConfig::default();
     let check = |config: &CleanConfig, source: &str, part: &str, expect: &str| {
         let aligned = cleaner(config).clean_aligned(source);
@@ -102,7 +97,7 @@ fn answers_are_found_in_the_source() {
         "O'Neill</b> at http://x.org/a",
     );
     check(&classic, "Ask <b>Don't-care O'Neill</b> at http://x.org/a now", "url", "http://x.org/a");
-    check(&CleanConfig { unicode: UnicodeForm::Nfkc, ..plain.clone() }, "the ﬁne ①②③", "fine 12", "ﬁne ①②");
+    check(&CleanConfig { unicode: UnicodeForm::Nfkc, ..plain }, "the ﬁne ①②③", "fine 12", "ﬁne ①②");
 }
 
 #[test]

@@ -116,9 +116,9 @@ fn translations(args: &EvaluateArgs, folder: &Path, device: Device) -> anyhow::R
     let score = match &args.per_line {
         None => score_translations(args, &ensemble, search, |_| Ok(()))?,
         Some(path) => files::write_with(path, |file| {
-            Ok(score_translations(args, &ensemble, search, |scored| {
+            score_translations(args, &ensemble, search, |scored| {
                 write_line(file, &scored).map_err(grulm_tasks::Error::io(path))
-            })?)
+            })
         })?,
     };
     let figures = score.figures();

@@ -135,6 +135,7 @@ fn grouped(x: &Tensor, groups: &[Vec<usize>], fill: f64) -> Result<Tensor, Error
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some of which hold one")]
 mod tests {
     use super::*;
 

@@ -25,6 +25,7 @@ impl Windows {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "lists of ranges, some of which hold one")]
 mod tests {
     use proptest::prelude::*;
 
