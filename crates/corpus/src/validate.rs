@@ -100,7 +100,7 @@ mod tests {
         check(|c| c.train.clear(), "`corpus.train` = []");
         check(|c| c.text_field = "".into(), "`corpus.text_field` = \"\"");
         check(|c| c.text_field = ["a", ""].into(), "`corpus.text_field` = [\"a\", \"\"]");
-        check(|c| c.text_field = ["a", "a"].into(), "each once");
+        check(|c| c.text_field = ["a", "a"].into(), "`corpus.text_field` = [\"a\", \"a\"]");
         check(|c| c.text_field = [].into(), "`corpus.text_field` = []");
         check(|c| c.encoding = "utf-9".into(), "`corpus.encoding` = \"utf-9\"");
         check(|c| c.valid_fraction = 1.0, "`corpus.valid_fraction` = 1.0");

@@ -71,7 +71,8 @@ impl Attention {
         Self {
             norm: LayerNorm::new(params, &name("norm"), width, group),
             query: Linear::new(params, &name("query"), (width, memory), group),
-            key: Linear::new(params, &name("key"), (memory, memory), group),
+            // A bias would add the same to all scores of a query.
+            key: Linear::without_bias(params, &name("key"), (memory, memory), group),
             combine: Linear::new(params, &name("combine"), (width + memory, width), group),
             output: Linear::silent(params, &name("output"), (width, width), group),
             heads,

@@ -8,25 +8,27 @@ use crate::{Error, Params};
 #[derive(Debug)]
 pub struct Linear {
     weight: Tensor,
-    bias: Tensor,
+    bias: Option<Tensor>,
 }
 
 impl Linear {
-    /// Adds `{name}.weight` `[O, I]`, drawn from U(-1/sqrt(I), 1/sqrt(I)), and `{name}.bias` `[O]`, zero.
-    pub fn new(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
-        Self::within(params, name, (input, output), 1.0 / (input as f64).sqrt(), group)
+    /// Adds `{name}.weight` `[O, I]`, drawn from U(-b, b) with b = sqrt(6 / (I + O)) (Glorot and Bengio 2010), and `{name}.bias`
+    /// `[O]`, zero.
+    pub fn new(params: &mut Params, name: &str, sizes: (i64, i64), group: usize) -> Self {
+        let Self { weight, .. } = Self::without_bias(params, name, sizes, group);
+        Self { weight, bias: Some(bias(params, name, sizes.1, group)) }
+    }
+
+    /// The same without a bias.
+    pub fn without_bias(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+        let bound = (6.0 / (input + output) as f64).sqrt();
+        Self { weight: params.add(format!("{name}.weight"), &[output, input], bound, group), bias: None }
     }
 
     /// The same with weights of zero: whatever its result is added to stays what it is until the layer has learned.
-    pub fn silent(params: &mut Params, name: &str, sizes: (i64, i64), group: usize) -> Self {
-        Self::within(params, name, sizes, 0.0, group)
-    }
-
-    fn within(params: &mut Params, name: &str, (input, output): (i64, i64), bound: f64, group: usize) -> Self {
-        Self {
-            weight: params.add(format!("{name}.weight"), &[output, input], bound, group),
-            bias: params.add(format!("{name}.bias"), &[output], 0.0, group),
-        }
+    pub fn silent(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+        let weight = params.add(format!("{name}.weight"), &[output, input], 0.0, group);
+        Self { weight, bias: Some(bias(params, name, output, group)) }
     }
 
     /// From `[.., I]` to `[.., O]`.
@@ -34,8 +36,12 @@ impl Linear {
     /// # Errors
     /// When the shapes do not fit.
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, Error> {
-        Ok(x.f_linear(&self.weight, Some(&self.bias))?)
+        Ok(x.f_linear(&self.weight, self.bias.as_ref())?)
     }
+}
+
+fn bias(params: &mut Params, name: &str, width: i64, group: usize) -> Tensor {
+    params.add(format!("{name}.bias"), &[width], 0.0, group)
 }
 
 /// Layer normalisation (Ba et al., arXiv 1607.06450), in f32.

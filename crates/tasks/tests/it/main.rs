@@ -8,3 +8,4 @@ mod generation;
 mod sample;
 mod scoring;
 mod training;
+mod translation;
