@@ -11,7 +11,7 @@ use crate::program::{Ran, Workplace};
 
 /// How many kills each of these tests is after: GRULM_KILLS, or a few.
 pub(crate) fn kills_wanted() -> u64 {
-    env::var("GRULM_KILLS").map_or(3, |kills| kills.parse().unwrap())
+    env::var("GRULM_KILLS").map_or(2, |kills| kills.parse().unwrap())
 }
 
 /// Moments that look random, from 0 to 1: another sequence in each process.

@@ -12,7 +12,7 @@ fn both_stages_survive_kills() {
     for precision in ["fp32", "bf16"] {
         let args = format!(
             "train -c c.toml --set finetune.adapt.train.steps=30 --set finetune.adapt.train.batch_size=8 \
-             --set finetune.adapt.train.checkpoint_every=6 --set finetune.unfreeze=gradual --set train.epochs=2.0 \
+             --set finetune.adapt.train.checkpoint_every=6 --set finetune.unfreeze=gradual --set train.steps=30 \
              --set train.checkpoint_every=6 --set train.log_every=1 --set train.precision={precision} \
              --set finetune.adapt.train.precision={precision}"
         );

@@ -22,6 +22,11 @@ impl Memory {
         Ok(Self { values: by_head(x, heads)?, outside })
     }
 
+    /// Tokens of the longest text, S.
+    fn places(&self) -> i64 {
+        self.values.size().get(2).copied().unwrap_or(0)
+    }
+
     /// Those of the texts at these places, int64.
     pub(crate) fn select(&self, texts: &Tensor) -> Result<Self, Error> {
         Ok(Self { values: self.values.f_index_select(0, texts)?, outside: self.outside.f_index_select(0, texts)? })
@@ -54,6 +59,9 @@ pub(crate) struct Attention {
     key: Linear,
     combine: Linear,
     output: Linear,
+    /// How much each head's scores fall with the distance between the places of both tokens (Press et al., arXiv 2108.12409),
+    /// learned: `[A, 1, 1, 1]`. Translations mostly run alongside their sources, and attention finds its way sooner so.
+    slope: Tensor,
     heads: i64,
 }
 
@@ -75,6 +83,7 @@ impl Attention {
             key: Linear::without_bias(params, &name("key"), (memory, memory), group),
             combine: Linear::new(params, &name("combine"), (width + memory, width), group),
             output: Linear::silent(params, &name("output"), (width, width), group),
+            slope: slopes(params, &name("slope"), heads, group),
             heads,
         }
     }
@@ -84,13 +93,14 @@ impl Attention {
         by_head(&self.key.forward(x)?, self.heads)
     }
 
-    /// `y` `[T, B * R, H]`, of which R lanes in a row belong to each text, with what they find in the texts added to it. `drop`
-    /// zeroes units of what is added.
+    /// `y` `[T, B * R, H]`, of which R lanes in a row belong to each text, with what they find in the texts added to it. `first` is
+    /// the place of its first token. `drop` zeroes units of what is added.
     pub(crate) fn forward(
         &self,
         y: &Tensor,
         memory: &Memory,
         keys: &Tensor,
+        first: i64,
         drop: impl Fn(Tensor) -> Result<Tensor, Error>,
     ) -> Result<Tensor, Error> {
         let (time, lanes, _) = y.size3()?;
@@ -101,6 +111,7 @@ impl Attention {
         let queries = queries.f_permute([1, 3, 0, 2, 4])?.f_reshape([texts, heads, time * each, width])?;
         let scores = queries.f_matmul(&keys.f_transpose(2, 3)?)?.f_to_kind(Kind::Float)?;
         let scores = scores.f_mul_scalar(1.0 / (width as f64).sqrt())?;
+        let scores = scores.f_sub(&self.distances(first, time, each, memory.places())?)?;
         let weights = scores.f_masked_fill(&memory.outside, f64::NEG_INFINITY)?.f_softmax(3, Kind::Float)?;
         let context = weights.f_matmul(&memory.values)?.f_view([texts, heads, time, each, width])?;
         let context = context.f_permute([2, 0, 3, 1, 4])?.f_reshape([time, lanes, heads * width])?;
@@ -108,4 +119,27 @@ impl Attention {
         let combined = drop(self.combine.forward(&both)?.f_tanh()?)?;
         Ok(y.f_add(&self.output.forward(&combined)?)?)
     }
+
+    /// What is taken from the scores of `time` tokens from the place `first` on, of `each` lanes, for tokens at `places`:
+    /// `[1, A, T * R, S]`.
+    fn distances(&self, first: i64, time: i64, each: i64, places: i64) -> Result<Tensor, Error> {
+        let options = (Kind::Float, self.slope.device());
+        let there = Tensor::f_arange(places, options)?;
+        let here = Tensor::f_arange(time, options)?.f_add_scalar(first as f64)?.f_view([1, time, 1, 1])?;
+        let by_head = there.f_sub(&here)?.f_abs()?.f_mul(&self.slope)?;
+        Ok(by_head.f_expand([self.heads, time, each, places], false)?.f_reshape([
+            1,
+            self.heads,
+            time * each,
+            places,
+        ])?)
+    }
+}
+
+/// Halved from head to head: some look near, some wherever they want.
+fn slopes(params: &mut Params, name: &str, heads: i64, group: usize) -> Tensor {
+    let slope = params.add(name, &[heads, 1, 1, 1], 0.0, group);
+    let values: Vec<f32> = (0..heads).map(|head| 2f32.powi(-1 - head as i32)).collect();
+    tch::no_grad(|| slope.shallow_clone().copy_(&Tensor::from_slice(&values).view([heads, 1, 1, 1])));
+    slope
 }

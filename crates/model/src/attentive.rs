@@ -90,15 +90,15 @@ impl AttentiveStack {
         })
     }
 
-    /// Reads `x` `[T, B * R, E]`, embedded, from `carry`; R lanes in a row attend to each text of `source`. Returns what the
-    /// softmax reads, `[T, B * R, H]`, and the state after the last step. With `noise`, input, hidden and weight dropout
+    /// Reads `x` `[T, B * R, E]`, embedded, from `carry`; its first token is the one at place `first` of its text. R lanes in a
+    /// row attend to each text of `source`. Returns what the softmax reads, `[T, B * R, H]`, and the state after the last step. With `noise`, input, hidden and weight dropout
     /// apply, and units of what attention adds are dropped at the rate `dropout`.
     ///
     /// # Errors
     /// When a shape or the number of carried states does not fit.
     pub fn forward(
         &self,
-        x: Tensor,
+        (x, first): (Tensor, i64),
         carry: &Carry,
         source: &Source,
         noise: Option<&Noise<'_>>,
@@ -107,7 +107,7 @@ impl AttentiveStack {
     ) -> Result<(Tensor, Carry), Error> {
         self.stack.forward(x, carry, noise, compute, |l, y| {
             let drop = |x| Noise::locked(noise, &format!("attention {l}"), |_| dropout, x);
-            self.attentions[l].forward(&y, &source.memory, &source.keys[l], drop)
+            self.attentions[l].forward(&y, &source.memory, &source.keys[l], first, drop)
         })
     }
 }

@@ -91,6 +91,8 @@ impl<O: Output> Pass<'_, O> {
         if out.is_empty() {
             return;
         }
+        // What is behind an entity may be what makes the tokenizer write it; the beginning of a tag is no part of it.
+        let from = from.strip_suffix('<').filter(|_| !out.ends_with('<')).unwrap_or(from);
         let same = from.chars().rev().zip(out.chars().rev()).take_while(|(a, b)| a == b);
         let kept: usize = same.map(|(c, _)| c.len_utf8()).sum();
         let (replaced, out) = (&from[..from.len() - kept], &out[..out.len() - kept]);
@@ -100,7 +102,7 @@ impl<O: Output> Pass<'_, O> {
         self.output.put(markup, "");
         self.output.put(replaced.len() - markup, out);
         self.output.keep(&from[from.len() - kept..]);
-        self.settled = end;
+        self.settled += from.len();
         self.written = sink.len();
     }
 }

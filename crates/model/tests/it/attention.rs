@@ -62,11 +62,16 @@ fn config(layers: usize) -> ModelConfig {
     ModelConfig { embedding: 4, hidden: 5, layers, ..ModelConfig::default() }
 }
 
-/// A stack whose weight number `k` is given by the formula, and texts that it attends to.
-fn set_up(config: &ModelConfig) -> (AttentiveStack, Source) {
+/// A stack whose weight number `k` is given by the formula, all but the slopes, and texts that it attends to.
+fn set_up(config: &ModelConfig, with_slopes: bool) -> (AttentiveStack, Source) {
     let mut params = Params::new(1, Cpu);
     let stack = AttentiveStack::new(&mut params, "decoder", config, (MEMORY, HEADS), config.layers + 1).unwrap();
-    for (k, param) in params.iter().enumerate() {
+    let (slopes, others): (Vec<_>, Vec<_>) = params.iter().partition(|param| param.name.ends_with("slope"));
+    assert_eq!(slopes.len(), config.layers);
+    for slope in slopes.into_iter().filter(|_| !with_slopes) {
+        let _ = no_grad(|| slope.tensor.shallow_clone().zero_());
+    }
+    for (k, param) in others.into_iter().enumerate() {
         let values = formula(k as f64, &param.tensor.size());
         no_grad(|| param.tensor.shallow_clone().copy_(&values));
     }
@@ -79,16 +84,17 @@ fn forward(
     x: &Tensor,
     carry: &grulm_model::Carry,
     source: &Source,
+    first: i64,
 ) -> (Tensor, grulm_model::Carry) {
-    no_grad(|| stack.forward(x.shallow_clone(), carry, source, None, 0.0, Compute::fp32())).unwrap()
+    no_grad(|| stack.forward((x.shallow_clone(), first), carry, source, None, 0.0, Compute::fp32())).unwrap()
 }
 
 #[test]
 fn outputs_are_those_of_pytorch() {
     let check = |layers: usize, last: [f64; 4], sum: f64| {
-        let (stack, source) = set_up(&config(layers));
+        let (stack, source) = set_up(&config(layers), false);
         let x = formula(101.0, &[4, 2, 4]);
-        let (y, _) = forward(&stack, &x, source.start(), &source);
+        let (y, _) = forward(&stack, &x, source.start(), &source, 0);
         let found = Vec::<f64>::try_from(y.get(3).get(1).to_kind(Double)).unwrap();
         for (found, expect) in found.iter().zip(last) {
             assert!((found - expect).abs() < 1e-5, "{layers} layers: {found}, PyTorch {expect}");
@@ -104,33 +110,33 @@ fn outputs_are_those_of_pytorch() {
 /// All steps at once are one step after the other, and several lanes a text are as many texts.
 #[test]
 fn steps_and_lanes_can_be_taken_apart() {
-    let (stack, source) = set_up(&config(2));
+    let (stack, source) = set_up(&config(2), true);
     let (time, lanes) = (4, 6);
     let x = formula(7.0, &[time, lanes, 4]);
     let each = Tensor::from_slice(&[0i64, 0, 0, 1, 1, 1]);
-    let (whole, last) = forward(&stack, &x, &source.start().select(&each).unwrap(), &source);
+    let (whole, last) = forward(&stack, &x, &source.start().select(&each).unwrap(), &source, 0);
     let mut carry = source.start().select(&each).unwrap();
     for t in 0..time {
-        let (y, after) = forward(&stack, &x.narrow(0, t, 1), &carry, &source);
+        let (y, after) = forward(&stack, &x.narrow(0, t, 1), &carry, &source, t);
         assert!(y.allclose(&whole.narrow(0, t, 1), 1e-5, 1e-6, false), "step {t}");
         carry = after;
     }
     assert!(carry.0.iter().zip(&last.0).all(|(a, b)| a.allclose(b, 1e-5, 1e-6, false)));
     let apart = source.select(&each).unwrap();
-    let (y, _) = forward(&stack, &x, apart.start(), &apart);
+    let (y, _) = forward(&stack, &x, apart.start(), &apart, 0);
     assert!(y.allclose(&whole, 1e-5, 1e-6, false));
 }
 
 /// What stands behind the end of a text is not seen.
 #[test]
 fn a_text_ends_where_its_length_says() {
-    let (stack, source) = set_up(&config(1));
+    let (stack, source) = set_up(&config(1), true);
     let x = formula(7.0, &[3, 2, 4]);
-    let (expect, _) = forward(&stack, &x, source.start(), &source);
+    let (expect, _) = forward(&stack, &x, source.start(), &source, 0);
     let memory = formula(100.0, &[5, 2, MEMORY]);
     let _ = memory.narrow(0, 3, 2).select(1, 1).fill_(9.0);
     let other = no_grad(|| stack.source(&memory, &LENGTHS)).unwrap();
-    let (y, _) = forward(&stack, &x, other.start(), &other);
+    let (y, _) = forward(&stack, &x, other.start(), &other, 0);
     assert!(y.allclose(&expect, 1e-6, 1e-6, false));
 }
 
@@ -150,7 +156,7 @@ fn attention_is_silent_at_first() {
     let source = no_grad(|| stack.source(&formula(100.0, &[5, 2, MEMORY]), &LENGTHS)).unwrap();
     let tokens = Tensor::from_slice(&[3i64, 1, 4, 1, 5, 8]).view([3, 2]);
     let x = no_grad(|| model.encoder().embed(&tokens, None)).unwrap();
-    let (y, _) = forward(&stack, &x, source.start(), &source);
+    let (y, _) = forward(&stack, &x, source.start(), &source, 0);
     let zero = model.encoder().zero_carry(Reading::Forward, 2, Cpu).unwrap();
     let read = || model.encoder().forward(Reading::Forward, &tokens, &zero, None, Compute::fp32());
     assert!(y.equal(&no_grad(read).unwrap().0));

@@ -185,7 +185,7 @@ impl<'a> Beams<'a> {
     fn run(mut self) -> Result<Vec<Hypothesis>, Error> {
         let mut length = 0;
         while !self.texts.is_empty() {
-            let log_probabilities = self.step(length == 0)?;
+            let log_probabilities = self.step(length)?;
             length += 1;
             let candidates = self.best(&log_probabilities)?;
             let mut parents = Vec::with_capacity(self.texts.len() * self.search.beam);
@@ -206,13 +206,14 @@ impl<'a> Beams<'a> {
     }
 
     /// The log probabilities `[N, V]` of the next tokens, those that must not come aside.
-    fn step(&mut self, first: bool) -> Result<Tensor, Error> {
+    fn step(&mut self, length: usize) -> Result<Tensor, Error> {
         let last = |text: &Text| text.live.iter().map(|partial| text.token(partial.last, self.eos)).collect::<Vec<_>>();
         let tokens: Vec<i64> = self.texts.iter().flat_map(last).collect();
         let tokens = Tensor::from_slice(&tokens).f_to_device(self.device)?;
         let mut each = Vec::with_capacity(self.models.len());
         for (model, reading) in self.models.iter().zip(&mut self.readings) {
-            let (log_probabilities, carry) = model.step(&tokens, &reading.carry, &reading.source, self.compute)?;
+            let (log_probabilities, carry) =
+                model.step(&tokens, &reading.carry, &reading.source, length as i64, self.compute)?;
             reading.carry = carry;
             each.push(log_probabilities);
         }
@@ -224,7 +225,7 @@ impl<'a> Beams<'a> {
             }
         };
         let _ = mean.f_index_fill_(1, &self.never, f64::NEG_INFINITY)?;
-        if first {
+        if length == 0 {
             // A text that is not empty has a translation that is not.
             let eos = Tensor::from_slice(&[i64::from(self.eos)]).f_to_device(self.device)?;
             let _ = mean.f_index_fill_(1, &eos, f64::NEG_INFINITY)?;

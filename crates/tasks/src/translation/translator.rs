@@ -200,7 +200,7 @@ impl Translator {
             loss.count += words.len() as u64;
             let [places, words] = [places, words].map(|numbers| Tensor::from_slice(&numbers).to_device(device));
             let pass = || {
-                let (y, after) = self.write(&inputs, &carry, &source, noise.as_ref(), compute)?;
+                let (y, after) = self.write(&inputs, &carry, &source, start, noise.as_ref(), compute)?;
                 let y = y.f_reshape([-1, y.size3()?.2])?.f_index_select(0, &places)?;
                 let sums = if smooths {
                     self.softmax.smoothed_nll_sum(Reading::Forward, &y, &words, compute)?
@@ -218,7 +218,8 @@ impl Translator {
         Ok(loss)
     }
 
-    /// The log probabilities `[N, V]`, f32, of what follows the tokens `[N]`, int64, that are read from `carry`; of N lanes as many
+    /// The log probabilities `[N, V]`, f32, of what follows the tokens `[N]`, int64, at place `place` of their texts, that are read
+    /// from `carry`; of N lanes as many
     /// in a row belong to each text of `source`. And the state after them.
     ///
     /// # Errors
@@ -228,10 +229,11 @@ impl Translator {
         tokens: &Tensor,
         carry: &Carry,
         source: &Source,
+        place: i64,
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
         let step = || {
-            let (y, after) = self.write(&tokens.f_unsqueeze(0)?, carry, source, None, compute)?;
+            let (y, after) = self.write(&tokens.f_unsqueeze(0)?, carry, source, place, None, compute)?;
             let logits = self.softmax.logits(Reading::Forward, &y.f_squeeze_dim(0)?)?;
             Ok::<_, Error>((logits.f_log_softmax(1, Kind::Float)?, after))
         };
@@ -244,11 +246,12 @@ impl Translator {
         tokens: &Tensor,
         carry: &Carry,
         source: &Source,
+        first: i64,
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<(Tensor, Carry), Error> {
         let x = self.encoder.embed(tokens, noise)?;
-        let (y, after) = self.decoder.forward(x, carry, source, noise, self.settings.dropout, compute)?;
+        let (y, after) = self.decoder.forward((x, first), carry, source, noise, self.settings.dropout, compute)?;
         Ok((Noise::locked(noise, "output", |rates| rates.output, y)?, after))
     }
 
