@@ -1,6 +1,7 @@
 //! The command line, through the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod bad_input;
 mod configs;
 mod pipeline;
