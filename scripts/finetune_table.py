@@ -6,7 +6,8 @@
 Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc (configs/finetune/SET.toml, with the
 data sets under data/); the first five unless named. Of questions, labels are rows. Every training is a run of its own under
 runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
-once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p grulm-finetuner`) and the pretrained models that the configs name.
+once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p
+grulm-finetuner`) and the pretrained models that the configs name.
 """
 
 import argparse
