@@ -23,7 +23,7 @@ fn bundle(direction: Direction, window: usize, unanswerable: bool) -> Bundle<Ans
         dropout: 0.0,
         window,
         stride: window.div_ceil(3),
-        longest_answer: 5,
+        longest_answer: 30,
         unanswerable,
         threshold: 0.0,
         units: AnswerUnits::Auto,
@@ -207,7 +207,7 @@ fn a_bundle_holds_all_and_a_hostile_one_is_refused() {
     check("\"stride\": 6", "\"stride\": 0", "stride 0");
     check("\"window\": 16", "\"window\": 0", "window 0");
     check("\"dropout\": 0.0", "\"dropout\": 1.0", "dropout 1");
-    check("\"longest_answer\": 5", "\"longest_answer\": 0", "longest_answer 0");
+    check("\"longest_answer\": 30", "\"longest_answer\": 0", "longest_answer 0");
     check("\"units\": \"auto\"", "\"units\": \"letters\"", "letters");
     check("question_answering", "classification", "kind \"classification\"");
 }
