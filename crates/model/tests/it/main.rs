@@ -5,3 +5,4 @@
 mod dropouts;
 mod files;
 mod golden;
+mod span_reader;
