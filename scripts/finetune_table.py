@@ -3,10 +3,11 @@
 
     scripts/finetune_table.py [SET...] [--seeds N] [--labels 100,500,all] [--ways scratch,frozen,gradual,all]
 
-Sets: sentiment, spam, spam-mail, question-type, topic, imdb (configs/finetune/SET.toml, with the data sets under data/); all but
-imdb unless named. Every training is a run of its own under runs/finetune-table. What has finished is not done again, and what
-was stopped goes on: stop it whenever you like and start it once more. Figures are those of the validation data, means over the
-seeds. Needs a release build (`cargo build --release -p grulm-finetuner`) and the pretrained models that the configs name.
+Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc (configs/finetune/SET.toml, with the
+data sets under data/); the first five unless named. Of questions, labels are rows. Every training is a run of its own under
+runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
+once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p
+grulm-finetuner`) and the pretrained models that the configs name.
 """
 
 import argparse
@@ -24,6 +25,11 @@ from pathlib import Path
 FINETUNER = os.environ.get("FINETUNER", "target/release/finetuner")
 FOLDER = Path("runs/finetune-table")
 SMALL = ["sentiment", "spam", "spam-mail", "question-type", "topic"]
+# What a kind of task is scored by: name in the scores, head of the column, factor to percent.
+FIGURES = {
+    "classification": [("accuracy", "accuracy", 100), ("macro_f1", "macro F1", 100)],
+    "question_answering": [("exact_match", "exact match", 1), ("f1", "F1", 1)],
+}
 WAYS = {
     "scratch": ("from scratch", ["finetune.from_scratch=true", "finetune.layer_decay=1.0"]),
     "frozen": ("head alone", ["finetune.freeze_layers={layers}"]),
@@ -35,7 +41,7 @@ LEAST_UPDATES = 200
 
 
 def subset(files, labels, seed):
-    """A label file with `labels` rows of `files`, chosen by a hash, as many of each label as there are in the whole."""
+    """A file with `labels` rows of `files`, chosen by a hash, as many of each label as there are in the whole."""
     target = FOLDER / "labels" / f"{hashlib.sha256(str(files).encode()).hexdigest()[:8]}-{labels}-{seed}.jsonl"
     if not target.exists():
         rows = [line for name in files for line in gzip.open(name, "rt", encoding="utf-8")]
@@ -43,10 +49,10 @@ def subset(files, labels, seed):
         share = labels / len(rows)
         taken, quota = [], {}
         for row in rows:
-            label = json.loads(row)["label"]
+            label = json.loads(row).get("label")  # questions have none
             quota[label] = quota.get(label, 0) + share
         for row in order:
-            label = json.loads(row)["label"]
+            label = json.loads(row).get("label")
             if quota[label] >= 0.5:
                 quota[label] -= 1
                 taken.append(row)
@@ -103,18 +109,23 @@ def main():
     parser.add_argument("--labels", default="100,500,all")
     parser.add_argument("--ways", default=",".join(WAYS))
     chosen = parser.parse_args()
-    print("| set | labels | way | accuracy | macro F1 | seconds | parameters that learn |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    kind = None
     for name in chosen.sets or SMALL:
         config = Path(f"configs/finetune/{name}.toml")
+        task = tomllib.loads(config.read_text())["task"]["kind"]
+        figures = FIGURES[task]
+        if task != kind:
+            heads = ["set", "labels", "way", *(head for _, head, _ in figures), "seconds", "parameters that learn"]
+            print(("\n" if kind else "") + f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
+            kind = task
         for labels in chosen.labels.split(","):
             for way in chosen.ways.split(","):
                 runs = [run(config, way, labels, seed) for seed in range(1, chosen.seeds + 1)]
-                accuracies = [100 * run["scores"]["accuracy"] for run in runs]
-                spread = f" ± {statistics.stdev(accuracies):.1f}" if len(runs) > 1 else ""
-                f1 = statistics.mean(100 * run["scores"]["macro_f1"] for run in runs)
+                scores = [[factor * run["scores"][key] for run in runs] for key, _, factor in figures]
+                spread = f" ± {statistics.stdev(scores[0]):.1f}" if len(runs) > 1 else ""
+                means = [f"{statistics.mean(of_runs):.1f}" for of_runs in scores]
                 seconds = statistics.median(run["seconds"] for run in runs)
-                row = [name, labels, WAYS[way][0], f"{statistics.mean(accuracies):.1f}{spread}", f"{f1:.1f}", f"{seconds:.0f}"]
+                row = [name, labels, WAYS[way][0], means[0] + spread, *means[1:], f"{seconds:.0f}"]
                 print(f"| {' | '.join(row)} | {runs[0]['learned']} |", flush=True)
 
 

@@ -1,6 +1,7 @@
 //! The command line, through the binary.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod answers;
 mod bad_input;
 mod configs;
 #[path = "../killing.rs"]
@@ -10,6 +11,7 @@ mod pipeline;
 #[path = "../program.rs"]
 mod program;
 mod resume;
+mod translation;
 mod workplace;
 
 /// The binary under test.

@@ -70,7 +70,7 @@ pub use filter::{Filter, Rule, Verdict};
 pub use lanes::{Batch, Lanes};
 pub use manifest::{Duplicates, Manifest, Settings, SplitInfo};
 pub use prepare::{Prepared, fingerprint, is_prepared, prepare};
-pub use read::{Compression, Documents, Encoding, Format, Input, ReadOptions, documents, inputs};
+pub use read::{Compression, Documents, Encoding, Format, Input, ReadOptions, documents, inputs, question_inputs};
 pub use shard::{Shard, ShardInfo, ShardWriter, Width};
 pub use stream::TokenStream;
 pub use text_fields::TextFields;

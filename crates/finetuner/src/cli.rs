@@ -13,8 +13,9 @@ use grulm_cli::{
 };
 use grulm_config::Invalid;
 use grulm_tasks::{
-    bundle::locate,
-    translation::{Ensemble, Search},
+    BundleModel as _,
+    bundle::{self, locate},
+    translation::{Ensemble, Search, Translator},
 };
 use tch::Device;
 
@@ -140,7 +141,17 @@ impl SearchArgs {
     /// # Errors
     /// When one cannot be opened, or does not go with the others.
     pub(crate) fn open(&self, folder: &Path, device: Device) -> anyhow::Result<Ensemble> {
-        let located = |path: &PathBuf| locate(path).map_err(|error| Usage(format!("--ensemble: {error}")));
+        let located = |path: &PathBuf| {
+            let found = locate(path).map_err(|error| Usage(format!("--ensemble: {error}")))?;
+            match bundle::kind(&found)?.as_str() {
+                Translator::KIND => Ok(found),
+                kind => Err(anyhow::Error::from(Usage(format!(
+                    "--ensemble: {}: kind {kind:?}; expected {:?}",
+                    found.display(),
+                    Translator::KIND
+                )))),
+            }
+        };
         let more = self.ensemble.iter().map(located).collect::<Result<Vec<_>, _>>()?;
         Ok(Ensemble::open(&[vec![folder.to_owned()], more].concat(), device)?)
     }

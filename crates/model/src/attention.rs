@@ -22,11 +22,6 @@ impl Memory {
         Ok(Self { values: by_head(x, heads)?, outside })
     }
 
-    /// Tokens of the longest text, S.
-    fn places(&self) -> i64 {
-        self.values.size().get(2).copied().unwrap_or(0)
-    }
-
     /// Those of the texts at these places, int64.
     pub(crate) fn select(&self, texts: &Tensor) -> Result<Self, Error> {
         Ok(Self { values: self.values.f_index_select(0, texts)?, outside: self.outside.f_index_select(0, texts)? })
@@ -52,6 +47,10 @@ pub(crate) fn mean_of_texts(x: &Tensor, lengths: &[i64]) -> Result<Tensor, Error
 /// Attention with several heads (Vaswani et al., arXiv 1706.03762) and scaled products of queries and keys, whose result is
 /// combined with the query as Luong et al. (arXiv 1508.04025) do, and added to it. Since the layer that adds it begins with
 /// weights of zero, a pretrained layer's outputs are at first what they were.
+///
+/// The scores of a head fall with the distance between the place in the text and the place of the query, as in ALiBi (Press et
+/// al., arXiv 2108.12409), but at a rate and a pace that are learned: most translations follow their source, and this much of
+/// it need not be discovered.
 #[derive(Debug)]
 pub(crate) struct Attention {
     norm: LayerNorm,
@@ -59,9 +58,10 @@ pub(crate) struct Attention {
     key: Linear,
     combine: Linear,
     output: Linear,
-    /// How much each head's scores fall with the distance between the places of both tokens (Press et al., arXiv 2108.12409),
-    /// learned: `[A, 1, 1, 1]`. Translations mostly run alongside their sources, and attention finds its way sooner so.
+    /// What a head's scores lose a place of distance, `[A]`.
     slope: Tensor,
+    /// Places of the text that go with one of the query, `[A]`.
+    pace: Tensor,
     heads: i64,
 }
 
@@ -76,6 +76,8 @@ impl Attention {
         group: usize,
     ) -> Self {
         let name = |part: &str| format!("{prefix}.{part}");
+        // Some heads begin near, others see far.
+        let slopes: Vec<_> = (0..heads).map(|head| 2f32.powi(-1 - (head % 8) as i32)).collect();
         Self {
             norm: LayerNorm::new(params, &name("norm"), width, group),
             query: Linear::new(params, &name("query"), (width, memory), group),
@@ -83,7 +85,8 @@ impl Attention {
             key: Linear::without_bias(params, &name("key"), (memory, memory), group),
             combine: Linear::new(params, &name("combine"), (width + memory, width), group),
             output: Linear::silent(params, &name("output"), (width, width), group),
-            slope: slopes(params, &name("slope"), heads, group),
+            slope: params.add_values(name("slope"), &slopes, group),
+            pace: params.add_ones(name("pace"), &[heads], group),
             heads,
         }
     }
@@ -93,25 +96,26 @@ impl Attention {
         by_head(&self.key.forward(x)?, self.heads)
     }
 
-    /// `y` `[T, B * R, H]`, of which R lanes in a row belong to each text, with what they find in the texts added to it. `first` is
-    /// the place of its first token. `drop` zeroes units of what is added.
+    /// `y` `[T, B * R, H]`, the outputs from place `first` on, of which R lanes in a row belong to each text, with what they find
+    /// in the texts added to it. `drop` zeroes units of what is added.
     pub(crate) fn forward(
         &self,
         y: &Tensor,
+        first: i64,
         memory: &Memory,
         keys: &Tensor,
-        first: i64,
         drop: impl Fn(Tensor) -> Result<Tensor, Error>,
     ) -> Result<Tensor, Error> {
         let (time, lanes, _) = y.size3()?;
-        let (texts, heads, _, width) = keys.size4()?;
+        let (texts, heads, places, width) = keys.size4()?;
         let each = lanes / texts;
         let normed = self.norm.forward(y)?;
         let queries = self.query.forward(&normed)?.f_view([time, texts, each, heads, width])?;
         let queries = queries.f_permute([1, 3, 0, 2, 4])?.f_reshape([texts, heads, time * each, width])?;
         let scores = queries.f_matmul(&keys.f_transpose(2, 3)?)?.f_to_kind(Kind::Float)?;
         let scores = scores.f_mul_scalar(1.0 / (width as f64).sqrt())?;
-        let scores = scores.f_sub(&self.distances(first, time, each, memory.places())?)?;
+        let far = self.distance(first, time, places)?.f_unsqueeze(2)?.f_expand([heads, time, each, places], false)?;
+        let scores = scores.f_sub(&far.f_reshape([heads, time * each, places])?)?;
         let weights = scores.f_masked_fill(&memory.outside, f64::NEG_INFINITY)?.f_softmax(3, Kind::Float)?;
         let context = weights.f_matmul(&memory.values)?.f_view([texts, heads, time, each, width])?;
         let context = context.f_permute([2, 0, 3, 1, 4])?.f_reshape([time, lanes, heads * width])?;
@@ -120,26 +124,12 @@ impl Attention {
         Ok(y.f_add(&self.output.forward(&combined)?)?)
     }
 
-    /// What is taken from the scores of `time` tokens from the place `first` on, of `each` lanes, for tokens at `places`:
-    /// `[1, A, T * R, S]`.
-    fn distances(&self, first: i64, time: i64, each: i64, places: i64) -> Result<Tensor, Error> {
+    /// What scores lose by distance, `[A, T, S]`.
+    fn distance(&self, first: i64, time: i64, places: i64) -> Result<Tensor, Error> {
         let options = (Kind::Float, self.slope.device());
-        let there = Tensor::f_arange(places, options)?;
-        let here = Tensor::f_arange(time, options)?.f_add_scalar(first as f64)?.f_view([1, time, 1, 1])?;
-        let by_head = there.f_sub(&here)?.f_abs()?.f_mul(&self.slope)?;
-        Ok(by_head.f_expand([self.heads, time, each, places], false)?.f_reshape([
-            1,
-            self.heads,
-            time * each,
-            places,
-        ])?)
+        let [slope, pace] = [&self.slope, &self.pace].map(|by_head| by_head.f_view([self.heads, 1, 1]));
+        let here = Tensor::f_arange(time, options)?.f_add_scalar(first as f64)?.f_view([1, time, 1])?;
+        let there = Tensor::f_arange(places, options)?.f_view([1, 1, places])?;
+        Ok(there.f_sub(&here.f_mul(&pace?)?)?.f_abs()?.f_mul(&slope?)?)
     }
-}
-
-/// Halved from head to head: some look near, some wherever they want.
-fn slopes(params: &mut Params, name: &str, heads: i64, group: usize) -> Tensor {
-    let slope = params.add(name, &[heads, 1, 1, 1], 0.0, group);
-    let values: Vec<f32> = (0..heads).map(|head| 2f32.powi(-1 - head as i32)).collect();
-    tch::no_grad(|| slope.shallow_clone().copy_(&Tensor::from_slice(&values).view([heads, 1, 1, 1])));
-    slope
 }

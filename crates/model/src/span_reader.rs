@@ -1,6 +1,6 @@
 //! Reading contexts with questions in mind, up to where answers begin and end.
 
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, autocast};
 use tch::{Device, Kind, Tensor};
 
 use crate::{
@@ -131,48 +131,67 @@ impl SpanReader {
         noise: Option<&Noise<'_>>,
         compute: Compute,
     ) -> Result<SpanScores, Error> {
+        let device = rows.features.device();
+        let read = || self.states(contexts, questions, rows, noise, compute);
+        let (states, summaries) = autocast(compute.precision, device, read)??;
+        let lengths: Vec<i64> = rows.contexts.iter().map(|&context| contexts.lengths[context as usize]).collect();
+        // In f32: scores that differ little are rounded to the same one in bf16.
+        self.pointers.scores(&states, &summaries, &lengths)
+    }
+
+    /// Contexts as they are read for a question, `[T, R, 2H]`, and what the questions say, `[R, 2H]`; f32.
+    fn states(
+        &self,
+        contexts: &LayeredTexts,
+        questions: &LayeredTexts,
+        rows: &QuestionRows,
+        noise: Option<&Noise<'_>>,
+        compute: Compute,
+    ) -> Result<(Tensor, Tensor), Error> {
         let noise_of = |part: &str| noise.map(|noise| Noise { site: noise.site.named(part), ..*noise });
         let device = rows.features.device();
         let index = |places: &[i64]| Tensor::from_slice(places).f_to_device(device);
         let (context_of, question_of) = (index(&rows.contexts)?, index(&rows.questions)?);
-        let outside_of = |texts: &LayeredTexts, of: &Tensor| -> Result<Tensor, Error> {
-            Ok(outside(&texts.lengths, &texts.features)?.f_index_select(0, of)?)
-        };
-        let (no_context, no_question) = (outside_of(contexts, &context_of)?, outside_of(questions, &question_of)?);
-        let lengths: Vec<i64> = rows.contexts.iter().map(|&context| contexts.lengths[context as usize]).collect();
 
         let (asked, _) = self.texts(questions, noise_of("questions").as_ref(), compute)?;
-        let summary = self.summary(&asked.contextual, &outside(&questions.lengths, &questions.features)?)?;
-        let summary = summary.f_index_select(0, &question_of)?;
-        let asked = asked.select(&question_of)?;
+        let behind = outside(&questions.lengths, &questions.features)?;
+        let summaries = self.summary(&asked.contextual, &behind)?.f_index_select(0, &question_of)?;
         let (read, mixed) = self.texts(contexts, noise_of("contexts").as_ref(), compute)?;
         let own = Tensor::f_cat(&[&read.lexical, &mixed, &read.contextual], 2)?;
         let own = self.context_part.forward(&own)?.f_index_select(1, &context_of)?;
-        let read = read.select(&context_of)?;
 
-        // What a context finds of the question.
-        let by_words = products(&read.lexical, &asked.lexical)?;
-        let words = found(&by_words, &no_question.f_unsqueeze(1)?, &asked.lexical)?;
-        let by_meaning = self.similarity.scores(&read.keys, &asked.keys)?;
-        let meaning = found(&by_meaning, &no_question.f_unsqueeze(1)?, &asked.contextual)?;
-        let sought = sought(&by_words, &no_context, &no_question)?;
-        let pair = [
-            words.f_mul(&read.lexical)?,
-            words,
-            meaning.f_mul(&read.contextual)?,
-            meaning,
-            rows.features.shallow_clone(),
-            sought,
-        ];
-        let fused = self.question_part.forward(&Tensor::f_cat(&pair, 2)?)?.f_add(&own)?.f_relu()?;
+        let no_question = behind.f_index_select(0, &question_of)?;
+        let no_context = outside(&contexts.lengths, &contexts.features)?.f_index_select(0, &context_of)?;
+        let (read, asked) = (read.select(&context_of)?, asked.select(&question_of)?);
+        let asked = self.asked(&read, &asked, &rows.features, (&no_context, &no_question))?;
+        let fused = self.question_part.forward(&asked)?.f_add(&own)?.f_relu()?;
 
+        let lengths: Vec<i64> = rows.contexts.iter().map(|&context| contexts.lengths[context as usize]).collect();
         let turn = Turn::new(&lengths, fused.size3()?.0, device)?;
         let noise = noise_of("rows");
         let drop = |part: &str, x: Tensor| Noise::locked(noise.as_ref(), part, |_| self.dropout, x);
         let fused = self.fuse.forward(&drop("fuse", fused)?, &turn, compute)?;
         let itself = self.itself(&fused, &no_context)?;
         let refined = self.refine.forward(&drop("refine", itself)?, &turn, compute)?;
-        self.pointers.scores(&drop("pointers", refined)?, &summary, &lengths)
+        Ok((drop("pointers", refined)?.f_to_kind(Kind::Float)?, summaries.f_to_kind(Kind::Float)?))
+    }
+
+    /// What contexts find of their questions, and what is known of them with regard to these, side by side: `[T, R, ..]`.
+    fn asked(
+        &self,
+        context: &Texts,
+        question: &Texts,
+        features: &Tensor,
+        (no_context, no_question): (&Tensor, &Tensor),
+    ) -> Result<Tensor, Error> {
+        let outside = no_question.f_unsqueeze(1)?;
+        let by_words = products(&context.lexical, &question.lexical)?;
+        let words = found(&by_words, &outside, &question.lexical)?;
+        let by_meaning = self.similarity.scores(&context.keys, &question.keys)?;
+        let meaning = found(&by_meaning, &outside, &question.contextual)?;
+        let sought = sought(&by_words, no_context, no_question)?;
+        let same = [words.f_mul(&context.lexical)?, meaning.f_mul(&context.contextual)?];
+        Ok(Tensor::f_cat(&[&same[0], &words, &same[1], &meaning, features, &sought], 2)?)
     }
 
     /// Texts read by themselves, and what the language model says of them, `[T, B, 2H]`.

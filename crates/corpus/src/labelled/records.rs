@@ -32,7 +32,7 @@ impl Records {
             Format::JsonLines => Reading::JsonLines(JsonLines::new(text()?)),
             Format::Csv => Reading::Table(Table::new(text()?, b',', path)?),
             Format::Tsv => Reading::Table(Table::new(text()?, b'\t', path)?),
-            Format::Text | Format::Parquet => {
+            Format::Text | Format::Parquet | Format::Json => {
                 return Err(Error::Format {
                     path: path.to_owned(),
                     position: None,

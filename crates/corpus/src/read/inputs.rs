@@ -15,8 +15,8 @@ use crate::Error;
 const KNOWN: &str = ".txt, .jsonl, .ndjson, .csv, .tsv or .parquet, all but .parquet also with .gz or .zst behind";
 
 /// Extensions of what is certainly not plain text, nor read otherwise.
-const REFUSED: [&str; 14] =
-    ["json", "bz2", "xz", "lzma", "lz4", "br", "zip", "7z", "rar", "tar", "tgz", "pdf", "docx", "arrow"];
+const REFUSED: [&str; 13] =
+    ["bz2", "xz", "lzma", "lz4", "br", "zip", "7z", "rar", "tar", "tgz", "pdf", "docx", "arrow"];
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +31,8 @@ pub enum Format {
     Tsv,
     /// Apache Parquet: `.parquet`.
     Parquet,
+    /// One JSON document, as SQuAD's questions are: `.json`.
+    Json,
 }
 
 /// How a file is compressed as a whole.
@@ -65,6 +67,7 @@ impl Input {
             "csv" => Format::Csv,
             "tsv" => Format::Tsv,
             "parquet" => Format::Parquet,
+            "json" => Format::Json,
             _ => return None,
         };
         Some(Self { path: path.to_owned(), format, compression })
@@ -114,49 +117,107 @@ fn extension(path: &Path) -> Option<String> {
 /// [`Error::Config`] with `key` where a pattern leads to no file or to a file of a kind that is not read (an archive,
 /// a compressed Parquet file); [`Error::Io`] where a file or folder cannot be looked at.
 pub fn inputs(key: &str, patterns: &[String]) -> Result<Vec<Input>, Error> {
-    let mut found = Vec::new();
-    let mut seen = HashSet::new();
-    for pattern in patterns {
-        for input in expand(key, pattern)? {
-            refuse(key, &input)?;
-            // What cannot be resolved (a pipe under /dev/fd, say) is its own identity.
-            let identity = input.path.canonicalize().unwrap_or_else(|_| input.path.clone());
-            if seen.insert(identity) {
-                found.push(input);
-            }
-        }
-    }
-    Ok(found)
+    Search { key, json: false }.all(patterns)
 }
 
-fn expand(key: &str, pattern: &str) -> Result<Vec<Input>, Error> {
-    let path = Path::new(pattern);
-    match path.metadata() {
-        Ok(metadata) if metadata.is_dir() => {
-            let files = files_below(path, usize::MAX, |_| true)?;
-            known(&files).map_err(|seen| no_match(key, pattern, seen))
-        }
-        Ok(_) => Ok(vec![Input::named(path)]),
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            if pattern.contains(['*', '?', '[', '{']) {
-                return expand_glob(key, pattern);
-            }
-            Err(Invalid::new(key, pattern, "files, folders and globs that exist").into())
-        }
-        Err(error) => Err(Error::io(path)(error)),
-    }
+/// The same for files of questions, which may be SQuAD's JSON too (`.json`, also with `.gz` or `.zst` behind).
+///
+/// # Errors
+/// As those of [`inputs`].
+pub fn question_inputs(key: &str, patterns: &[String]) -> Result<Vec<Input>, Error> {
+    Search { key, json: true }.all(patterns)
 }
 
-fn expand_glob(key: &str, pattern: &str) -> Result<Vec<Input>, Error> {
-    let (folder, glob) = split_glob(pattern);
-    let matcher = matcher(glob).map_err(|error| Invalid::new(key, pattern, format!("a glob ({error})")))?;
-    if !folder.is_dir() {
-        return Err(no_match(key, pattern, 0));
+/// A search for files.
+struct Search<'a> {
+    /// The key that names them, for errors.
+    key: &'a str,
+    /// Whether JSON documents are read.
+    json: bool,
+}
+
+impl Search<'_> {
+    fn all(&self, patterns: &[String]) -> Result<Vec<Input>, Error> {
+        let mut found = Vec::new();
+        let mut seen = HashSet::new();
+        for pattern in patterns {
+            for input in self.expand(pattern)? {
+                self.refuse(&input)?;
+                // What cannot be resolved (a pipe under /dev/fd, say) is its own identity.
+                let identity = input.path.canonicalize().unwrap_or_else(|_| input.path.clone());
+                if seen.insert(identity) {
+                    found.push(input);
+                }
+            }
+        }
+        Ok(found)
     }
-    // Without `**`, nothing deeper than the pattern's own folders can match.
-    let depth = if glob.contains("**") { usize::MAX } else { glob.matches('/').count() + 1 };
-    let files = files_below(&folder, depth, |below| matcher.is_match(below))?;
-    known(&files).map_err(|seen| no_match(key, pattern, seen))
+
+    fn expand(&self, pattern: &str) -> Result<Vec<Input>, Error> {
+        let path = Path::new(pattern);
+        match path.metadata() {
+            Ok(metadata) if metadata.is_dir() => {
+                let files = files_below(path, usize::MAX, |_| true)?;
+                self.known(&files).map_err(|seen| self.no_match(pattern, seen))
+            }
+            Ok(_) => Ok(vec![Input::named(path)]),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+                if pattern.contains(['*', '?', '[', '{']) {
+                    return self.expand_glob(pattern);
+                }
+                Err(Invalid::new(self.key, pattern, "files, folders and globs that exist").into())
+            }
+            Err(error) => Err(Error::io(path)(error)),
+        }
+    }
+
+    fn expand_glob(&self, pattern: &str) -> Result<Vec<Input>, Error> {
+        let (folder, glob) = split_glob(pattern);
+        let matcher = matcher(glob).map_err(|error| Invalid::new(self.key, pattern, format!("a glob ({error})")))?;
+        if !folder.is_dir() {
+            return Err(self.no_match(pattern, 0));
+        }
+        // Without `**`, nothing deeper than the pattern's own folders can match.
+        let depth = if glob.contains("**") { usize::MAX } else { glob.matches('/').count() + 1 };
+        let files = files_below(&folder, depth, |below| matcher.is_match(below))?;
+        self.known(&files).map_err(|seen| self.no_match(pattern, seen))
+    }
+
+    /// The files with a known name, or, where there is none, how many others there are.
+    fn known(&self, files: &[PathBuf]) -> Result<Vec<Input>, usize> {
+        let inputs = files.iter().filter_map(|path| Input::by_name(path));
+        let inputs: Vec<_> = inputs.filter(|input| self.json || input.format != Format::Json).collect();
+        if inputs.is_empty() { Err(files.len()) } else { Ok(inputs) }
+    }
+
+    fn names(&self) -> String {
+        if self.json { format!(".json, {KNOWN}") } else { KNOWN.to_owned() }
+    }
+
+    fn no_match(&self, pattern: &str, seen: usize) -> Error {
+        let names = self.names();
+        let allowed = match seen {
+            0 => format!("files, folders and globs that exist and hold files named {names}"),
+            _ => format!(
+                "files named {names}: none of the {seen} here is (plain text of another name is read when named in full)"
+            ),
+        };
+        Invalid::new(self.key, pattern, allowed).into()
+    }
+
+    fn refuse(&self, input: &Input) -> Result<(), Error> {
+        let refused = inner_extension(&input.path).is_some_and(|extension| REFUSED.contains(&extension.as_str()))
+            || match input.format {
+                Format::Json => !self.json,
+                Format::Parquet => input.compression != Compression::None,
+                _ => false,
+            };
+        if refused {
+            let allowed = format!("files named {}", self.names());
+            return Err(Invalid::new(self.key, input.path.display().to_string(), allowed).into());
+        }
+        Ok(())
+    }
 }
 
 /// Splits at the last `/` before the first special character: the folder to search, and the glob below it.
@@ -196,28 +257,4 @@ fn hidden(entry: &DirEntry) -> bool {
 fn walk_error(folder: &Path, error: walkdir::Error) -> Error {
     let path = error.path().unwrap_or(folder).to_owned();
     Error::io(path)(error.into())
-}
-
-/// The files with a known name, or, where there is none, how many others there are.
-fn known(files: &[PathBuf]) -> Result<Vec<Input>, usize> {
-    let inputs: Vec<_> = files.iter().filter_map(|path| Input::by_name(path)).collect();
-    if inputs.is_empty() { Err(files.len()) } else { Ok(inputs) }
-}
-
-fn no_match(key: &str, pattern: &str, seen: usize) -> Error {
-    let allowed = match seen {
-        0 => format!("files, folders and globs that exist and hold files named {KNOWN}"),
-        _ => format!(
-            "files named {KNOWN}: none of the {seen} here is (plain text of another name is read when named in full)"
-        ),
-    };
-    Invalid::new(key, pattern, allowed).into()
-}
-
-fn refuse(key: &str, input: &Input) -> Result<(), Error> {
-    let refused = inner_extension(&input.path).is_some_and(|extension| REFUSED.contains(&extension.as_str()));
-    if refused || (input.format == Format::Parquet && input.compression != Compression::None) {
-        return Err(Invalid::new(key, input.path.display().to_string(), format!("files named {KNOWN}")).into());
-    }
-    Ok(())
 }

@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use encoding::Encoding;
-pub use inputs::{Compression, Format, Input, inputs};
+pub use inputs::{Compression, Format, Input, inputs, question_inputs};
 pub use records::Record;
 pub(crate) use {
     decode::{LineEnds, TextReader},
@@ -111,6 +111,14 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
             });
         }
         Format::Parquet => Reading::Columns(Column::open(path, &options.text_field)?),
+        Format::Json => {
+            return Err(Error::Format {
+                path: path.clone(),
+                position: None,
+                found: "one JSON document".into(),
+                expected: "a JSON object a line, in a file named .jsonl".into(),
+            });
+        }
     };
     Ok(Documents { path: path.clone(), reading: Box::new(reading), waiting: VecDeque::new(), finished: false })
 }

@@ -6,3 +6,4 @@ mod attention;
 mod dropouts;
 mod files;
 mod golden;
+mod span_reader;

@@ -159,9 +159,7 @@ impl Answerer {
         let layers = |side: &Side<'_>, part: &str| self.layers(side, noise_of(part).as_ref(), compute);
         let (contexts, questions) = (layers(rows.contexts(), "contexts")?, layers(rows.questions(), "questions")?);
         let tensors = rows.tensors(device)?;
-        let noise = noise_of("reader");
-        let read = || self.reader.read(&contexts, &questions, &tensors, noise.as_ref(), compute);
-        Ok(autocast(compute.precision, device, read).map_err(grulm_model::Error::from)??)
+        Ok(self.reader.read(&contexts, &questions, &tensors, noise_of("reader").as_ref(), compute)?)
     }
 
     /// What each layer of the encoder says of texts.

@@ -4,8 +4,9 @@ use std::{collections::HashMap, ops::Range, path::Path, sync::Arc};
 
 use grulm_config::Invalid;
 use grulm_corpus::{
-    Cleaner, Encoding, Tokenizer, inputs,
+    Cleaner, Encoding, Tokenizer,
     labelled::{Labels, Question, open_questions},
+    question_inputs,
 };
 use grulm_model::Site;
 use rayon::prelude::*;
@@ -192,7 +193,7 @@ pub fn for_each_question(
     unanswerable: bool,
     mut each: impl FnMut(&Path, Question) -> Result<(), Error>,
 ) -> Result<(), Error> {
-    for input in inputs(key, patterns)? {
+    for input in question_inputs(key, patterns)? {
         for question in open_questions(&input.path, Labels::Required, encoding)? {
             let question = question?;
             if !unanswerable && question.answers.as_ref().is_none_or(Vec::is_empty) {

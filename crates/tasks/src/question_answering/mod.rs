@@ -9,6 +9,8 @@ mod passage;
 mod predict;
 mod rows;
 mod score;
+#[cfg(test)]
+mod tests;
 mod training;
 mod windows;
 

@@ -137,6 +137,21 @@ impl Passage {
         Some(first..last + 1)
     }
 
+    /// All ranges of tokens that stand for the same bytes as `tokens`: white space around it may be tokens of its own, and a character
+    /// several of them.
+    pub(super) fn alike(&self, tokens: &Range<usize>) -> Vec<Range<usize>> {
+        let (first, last) = (tokens.start, tokens.end - 1);
+        let span = self.span(first, last);
+        let begins = |&start: &usize| self.span(start, last) == span;
+        let ends = |&end: &usize| self.span(first, end) == span;
+        let starts = (0..first).rev().take_while(begins).chain((first..=last).take_while(begins));
+        let ends: Vec<usize> =
+            (last..self.len()).take_while(ends).chain((first..last).rev().take_while(ends)).collect();
+        let alike = |start: usize| ends.iter().map(move |&end| (start, end)).collect::<Vec<_>>();
+        let same = |&(start, end): &(usize, usize)| start <= end && self.span(start, end) == span;
+        starts.flat_map(alike).filter(same).map(|(start, end)| start..end + 1).collect()
+    }
+
     /// Every word.
     pub(super) fn words(&self) -> &[Word] {
         &self.words
@@ -220,6 +235,15 @@ mod tests {
                     prop_assert!(answer.is_some(), "{:?} of {:?}", span, text);
                     if !span.is_empty() {
                         let back = passage.tokens_of(&span).unwrap();
+                        let alike = passage.alike(&back);
+                        prop_assert!(alike.contains(&back));
+                        let exact = passage.span(back.start, back.end - 1);
+                        for start in 0..passage.len().min(40) {
+                            for end in start..passage.len().min(40) {
+                                let same = passage.span(start, end) == exact;
+                                prop_assert!(!same || alike.contains(&(start..end + 1)), "{}..={} of {:?}", start, end, back);
+                            }
+                        }
                         prop_assert!(back.start <= last && back.end > first, "{:?} for {}..={}", back, first, last);
                         let again = passage.span(back.start, back.end - 1);
                         prop_assert!(again.start <= span.start && again.end >= span.end);

@@ -16,7 +16,7 @@ const WINDOWS: usize = 3;
 pub(super) struct Lesson {
     /// The question, as its place in the set.
     pub(super) question: usize,
-    /// Tokens of the context that are right answers, each once; none where there is no answer.
+    /// Tokens of the context that are right answers, each range once; none where there is no answer.
     answers: Vec<Range<usize>>,
 }
 
@@ -25,7 +25,7 @@ impl Lesson {
     pub(super) fn new(set: &QuestionSet, question: usize, windows: Windows) -> Option<Self> {
         let context = set.context(question);
         let gold = &set.questions[question].gold;
-        let tokens = gold.iter().filter_map(|span| context.tokens_of(span));
+        let tokens = gold.iter().filter_map(|span| context.tokens_of(span)).flat_map(|tokens| context.alike(&tokens));
         let mut answers: Vec<_> = tokens.filter(|tokens| tokens.len() <= windows.length).collect();
         answers.sort_by_key(|tokens| (tokens.start, tokens.end));
         answers.dedup();

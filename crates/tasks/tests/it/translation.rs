@@ -7,7 +7,7 @@ use grulm_corpus::{
     labelled::{Pair, PairFields},
 };
 use grulm_kernels::{AdamWStep, Compute, fused_adamw};
-use grulm_model::{Carry, Direction, DropoutConfig, LanguageModel, ModelConfig, Source, WeightFormat};
+use grulm_model::{Direction, DropoutConfig, LanguageModel, ModelConfig, Progress, Source, WeightFormat};
 use grulm_tasks::{
     Bundle, BundleModel as _, Error, Provenance, Step, Task as _, TextBatch, bundle,
     metrics::BleuTokenizer,
@@ -23,15 +23,15 @@ use crate::sample::{cleaner, tokenizer};
 const WORDS: &str = "red cat sees the blue dog rouge chat voit le bleu chien";
 
 fn sizes(direction: Direction) -> ModelConfig {
-    let dropout = DropoutConfig { embedding: 0.0, input: 0.1, hidden: 0.1, weight: 0.1, output: 0.1 };
-    ModelConfig { embedding: 16, hidden: 24, layers: 2, direction, dropout, ..ModelConfig::default() }
+    let dropout = DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output: 0.0 };
+    ModelConfig { embedding: 32, hidden: 48, layers: 2, direction, dropout, ..ModelConfig::default() }
 }
 
 fn settings() -> TranslatorSettings {
     TranslatorSettings {
-        hidden: 12,
+        hidden: 24,
         heads: 2,
-        dropout: 0.1,
+        dropout: 0.0,
         fields: PairFields::default(),
         search: Search::default(),
         bleu_tokenizer: BleuTokenizer::V13a,
@@ -69,13 +69,11 @@ struct Every<'a> {
 }
 
 impl Every<'_> {
-    fn go_on(&mut self, tokens: &mut Vec<u32>, log_probability: f64, carries: &[Carry]) {
-        let place = tokens.len() as i64;
+    fn go_on(&mut self, tokens: &mut Vec<u32>, log_probability: f64, carries: &[Progress]) {
         let last = Tensor::from_slice(&[i64::from(tokens.last().copied().unwrap_or(self.eos))]);
         let models = self.models.iter().zip(&self.sources).zip(carries);
-        let steps = models.map(|((model, source), carry)| {
-            no_grad(|| model.step(&last, carry, source, place, Compute::fp32())).unwrap()
-        });
+        let steps = models
+            .map(|((model, source), carry)| no_grad(|| model.step(&last, carry, source, Compute::fp32())).unwrap());
         let steps: Vec<_> = steps.collect();
         let next = |token: u32| {
             let mean: f64 = steps.iter().map(|(p, _)| p.double_value(&[0, i64::from(token)]).exp()).sum();
@@ -160,9 +158,9 @@ fn texts_do_not_disturb_each_other() {
     let batch = TextBatch::new(vec![ids(&tokenizer, texts[2])]);
     let source = no_grad(|| model.read(&batch, None, Compute::fp32())).unwrap();
     let (mut carry, mut last) = (source.start().shallow_clone(), i64::from(tokenizer.special(Special::Eos)));
-    for (place, &token) in find(&texts[2..3], &by.greedy())[0].tokens.iter().enumerate() {
+    for &token in &find(&texts[2..3], &by.greedy())[0].tokens {
         let tokens = Tensor::from_slice(&[last]);
-        let (p, after) = no_grad(|| model.step(&tokens, &carry, &source, place as i64, Compute::fp32())).unwrap();
+        let (p, after) = no_grad(|| model.step(&tokens, &carry, &source, Compute::fp32())).unwrap();
         let words = p.narrow(1, Special::ALL.len() as i64, p.size()[1] - Special::ALL.len() as i64);
         assert_eq!(i64::from(token), words.argmax(1, false).int64_value(&[0]) + Special::ALL.len() as i64);
         (carry, last) = (after, i64::from(token));
@@ -183,9 +181,9 @@ fn the_loss_is_the_sum_over_steps() {
     for (source, target) in sources.iter().zip(&targets) {
         let source = no_grad(|| model.read(&TextBatch::new(vec![source.clone()]), None, Compute::fp32())).unwrap();
         let mut carry = source.start().shallow_clone();
-        for (place, pair) in target.windows(2).enumerate() {
+        for pair in target.windows(2) {
             let tokens = Tensor::from_slice(&pair[..1]);
-            let (p, after) = no_grad(|| model.step(&tokens, &carry, &source, place as i64, Compute::fp32())).unwrap();
+            let (p, after) = no_grad(|| model.step(&tokens, &carry, &source, Compute::fp32())).unwrap();
             nll -= p.double_value(&[0, pair[1]]);
             margin += p.double_value(&[0, pair[1]]) - p.mean(Kind::Double).double_value(&[]);
             count += 1;
@@ -275,14 +273,15 @@ fn toy_task(folder: &std::path::Path, longest: usize) -> Result<Translation, Err
     Translation::new(translator, tokenizer, cleaner, data, options)
 }
 
-/// Updates by AdamW.
+/// Updates by AdamW, at a rate that falls to zero.
 fn learn(task: &mut Translation, steps: u64) {
     let weights: Vec<_> = task.params().iter().map(|param| param.tensor.shallow_clone()).collect();
     let zeros = || weights.iter().map(|weight| weight.detach().zeros_like()).collect::<Vec<_>>();
     let (means, variances) = (zeros(), zeros());
-    let settings = AdamWStep { learning_rate: 5e-3, beta1: 0.9, beta2: 0.99, weight_decay: 0.0, epsilon: 1e-8 };
     let [one, zero] = [1f32, 0.0].map(Tensor::from);
     for step in 0..steps {
+        let learning_rate = 1e-2 * (steps - step) as f64 / steps as f64;
+        let settings = AdamWStep { learning_rate, beta1: 0.9, beta2: 0.99, weight_decay: 0.0, epsilon: 1e-8 };
         task.params().zero_grad();
         let loss = task.step(Step { seed: 1, stage: 0, step, micro: 0, accumulate: 1 }).unwrap();
         (loss.sum / loss.count as f64 + loss.penalty.unwrap()).backward();
@@ -298,9 +297,9 @@ fn a_toy_language_is_learned() {
     let mut task = toy_task(folder.path(), 20).unwrap();
     assert_eq!(task.steps_per_epoch(1), 4);
     let before = task.evaluate().unwrap().unwrap();
-    learn(&mut task, 400);
+    learn(&mut task, 300);
     let scores = task.evaluate().unwrap().unwrap();
-    assert!(scores.criterion < before.criterion && scores.get("bleu").unwrap() > 30.0, "{scores:?}");
+    assert!(scores.criterion < before.criterion && scores.get("bleu").unwrap() > 95.0, "{scores:?}");
     assert!(scores.get("perplexity").unwrap() < 2.0, "{scores:?}");
 
     let bundle_folder = tempfile::tempdir().unwrap();
@@ -310,8 +309,8 @@ fn a_toy_language_is_learned() {
     let texts = ["the red cat sees the dog", "", "  ", "the dog sees the blue cat"].map(str::to_owned);
     let by = Search::default();
     let found = ensemble.translate(&texts, &by, 2, Compute::fp32()).unwrap();
-    let found: [_; 4] = std::array::from_fn(|index| found[index].text.as_str());
-    assert_eq!(found.map(str::is_empty), [false, true, true, false], "{found:?}");
+    let found: Vec<_> = found.iter().map(|translated| translated.text.as_str()).collect();
+    assert_eq!(found, ["le chat rouge voit le chien", "", "", "le chien voit le chat bleu"]);
     // What is scored is what is translated, in order.
     let mut seen = Vec::new();
     let mut scorer = PairScorer::new(&ensemble, by, 1, Compute::fp32(), |scored| {
@@ -357,7 +356,7 @@ fn models_of_other_tokenizers_do_not_translate_together() {
     assert!(message.contains("kind \"translation\"; expected \"language_model\""), "{message}");
     let task = std::fs::read_to_string(paths[0].join("task.json")).unwrap();
     for (from, to) in
-        [("\"heads\": 2", "\"heads\": 7"), ("\"hidden\": 12", "\"hidden\": 60000"), ("\"beam\": 5", "\"beam\": 0")]
+        [("\"heads\": 2", "\"heads\": 7"), ("\"hidden\": 24", "\"hidden\": 60000"), ("\"beam\": 5", "\"beam\": 0")]
     {
         std::fs::write(paths[0].join("task.json"), task.replace(from, to)).unwrap();
         let message = Bundle::<Translator>::open(&paths[0], Cpu).unwrap_err().to_string();

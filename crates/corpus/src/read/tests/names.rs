@@ -127,6 +127,10 @@ fn patterns_that_lead_nowhere_are_refused() {
     check("packed.parquet.gz", ".parquet");
     check("packed.tar.gz", ".jsonl");
     check("old.json", ".jsonl");
+    assert_eq!(
+        question_inputs("task.train", &[tree.path().join("old.json").display().to_string()]).unwrap()[0].format,
+        Format::Json
+    );
     check("x.bz2", ".zst");
     assert!(matches!(inputs("corpus.train", &[String::new()]), Err(Error::Config(_))));
 }
