@@ -7,6 +7,7 @@ mod pipeline;
 #[path = "../program.rs"]
 mod program;
 mod resume;
+mod translation;
 mod workplace;
 
 /// The binary under test.

@@ -18,13 +18,7 @@ impl Workplace {
     /// With the pretrained model `pretrained`, the sample label files, and the config `c.toml`.
     pub(crate) fn new() -> Self {
         static PRETRAINED: OnceLock<TempDir> = OnceLock::new();
-        let pretrained = PRETRAINED.get_or_init(pretrain);
-        let place = Self::empty();
-        fs::create_dir(place.path("pretrained")).unwrap();
-        for entry in fs::read_dir(pretrained.path().join("bundle")).unwrap() {
-            let path = entry.unwrap().path();
-            fs::copy(&path, place.path("pretrained").join(path.file_name().unwrap())).unwrap();
-        }
+        let place = Self::with_pretrained(PRETRAINED.get_or_init(|| pretrain(&["sentiment/train.jsonl"], 300)));
         for name in ["train", "valid", "test"] {
             let name = format!("{name}.jsonl");
             fs::copy(root().join("tests/data/sentiment").join(&name), place.path(&name)).unwrap();
@@ -32,14 +26,38 @@ impl Workplace {
         place.write("c.toml", CONFIG);
         place
     }
+
+    /// With the pretrained model `pretrained`, of both languages of the sample translations, their files, and the config
+    /// `c.toml`.
+    pub(crate) fn of_translations() -> Self {
+        static PRETRAINED: OnceLock<TempDir> = OnceLock::new();
+        let both = ["translation/train.en", "translation/train.xx"];
+        let place = Self::with_pretrained(PRETRAINED.get_or_init(|| pretrain(&both, 150)));
+        for name in ["train.en", "train.xx", "valid.en", "valid.xx"] {
+            fs::copy(root().join("tests/data/translation").join(name), place.path(name)).unwrap();
+        }
+        let task = CONFIG.find("[task]").unwrap()..CONFIG.find("[train]").unwrap();
+        place.write("c.toml", &format!("{}{TRANSLATION}{}", &CONFIG[..task.start], &CONFIG[task.end..]));
+        place
+    }
+
+    fn with_pretrained(pretrained: &TempDir) -> Self {
+        let place = Self::empty();
+        fs::create_dir(place.path("pretrained")).unwrap();
+        for entry in fs::read_dir(pretrained.path().join("bundle")).unwrap() {
+            let path = entry.unwrap().path();
+            fs::copy(&path, place.path("pretrained").join(path.file_name().unwrap())).unwrap();
+        }
+        place
+    }
 }
 
-/// Learns a little of the sample label files' language; the folder `bundle` of what is returned holds the model.
-fn pretrain() -> TempDir {
+/// Learns a little of the language of sample files; the folder `bundle` of what is returned holds the model.
+fn pretrain(files: &[&str], steps: u64) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let corpus = CorpusConfig {
         dir: folder.path().join("corpus"),
-        train: vec![root().join("tests/data/sentiment/train.jsonl").display().to_string()],
+        train: files.iter().map(|name| root().join("tests/data").join(name).display().to_string()).collect(),
         valid_fraction: 0.1,
         ..CorpusConfig::default()
     };
@@ -59,7 +77,7 @@ fn pretrain() -> TempDir {
     let mut task =
         LanguageModelling::new(model, corpus.tokenizer, corpus.cleaner, &training, Some(valid), batching).unwrap();
     let config = TrainConfig {
-        steps: Some(300),
+        steps: Some(steps),
         learning_rate: 5e-3,
         precision: PrecisionSetting::Fp32,
         ..TrainConfig::default()
@@ -82,6 +100,18 @@ fn pretrain() -> TempDir {
     fs::rename(best, folder.path().join("bundle")).unwrap();
     folder
 }
+
+const TRANSLATION: &str = r#"[task]
+kind = "translation"
+train = { source = ["train.xx"], target = ["train.en"] }
+valid = { source = ["valid.xx"], target = ["valid.en"] }
+test = { source = ["valid.xx"], target = ["valid.en"] }
+hidden = 32
+heads = 4
+dropout = 0.1
+beam = 3
+
+"#;
 
 const CONFIG: &str = r#"
 [run]

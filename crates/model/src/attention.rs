@@ -47,6 +47,10 @@ pub(crate) fn mean_of_texts(x: &Tensor, lengths: &[i64]) -> Result<Tensor, Error
 /// Attention with several heads (Vaswani et al., arXiv 1706.03762) and scaled products of queries and keys, whose result is
 /// combined with the query as Luong et al. (arXiv 1508.04025) do, and added to it. Since the layer that adds it begins with
 /// weights of zero, a pretrained layer's outputs are at first what they were.
+///
+/// The scores of a head fall with the distance between the place in the text and the place of the query, as in ALiBi (Press et
+/// al., arXiv 2108.12409), but at a rate and a pace that are learned: most translations follow their source, and this much of
+/// it need not be discovered.
 #[derive(Debug)]
 pub(crate) struct Attention {
     norm: LayerNorm,
@@ -54,6 +58,10 @@ pub(crate) struct Attention {
     key: Linear,
     combine: Linear,
     output: Linear,
+    /// What a head's scores lose a place of distance, `[A]`.
+    slope: Tensor,
+    /// Places of the text that go with one of the query, `[A]`.
+    pace: Tensor,
     heads: i64,
 }
 
@@ -68,6 +76,8 @@ impl Attention {
         group: usize,
     ) -> Self {
         let name = |part: &str| format!("{prefix}.{part}");
+        // Some heads begin near, others see far.
+        let slopes: Vec<_> = (0..heads).map(|head| 2f32.powi(-1 - (head % 8) as i32)).collect();
         Self {
             norm: LayerNorm::new(params, &name("norm"), width, group),
             query: Linear::new(params, &name("query"), (width, memory), group),
@@ -75,6 +85,8 @@ impl Attention {
             key: Linear::without_bias(params, &name("key"), (memory, memory), group),
             combine: Linear::new(params, &name("combine"), (width + memory, width), group),
             output: Linear::silent(params, &name("output"), (width, width), group),
+            slope: params.add_values(name("slope"), &slopes, group),
+            pace: params.add_ones(name("pace"), &[heads], group),
             heads,
         }
     }
@@ -84,28 +96,40 @@ impl Attention {
         by_head(&self.key.forward(x)?, self.heads)
     }
 
-    /// `y` `[T, B * R, H]`, of which R lanes in a row belong to each text, with what they find in the texts added to it. `drop`
-    /// zeroes units of what is added.
+    /// `y` `[T, B * R, H]`, the outputs from place `first` on, of which R lanes in a row belong to each text, with what they find
+    /// in the texts added to it. `drop` zeroes units of what is added.
     pub(crate) fn forward(
         &self,
         y: &Tensor,
+        first: i64,
         memory: &Memory,
         keys: &Tensor,
         drop: impl Fn(Tensor) -> Result<Tensor, Error>,
     ) -> Result<Tensor, Error> {
         let (time, lanes, _) = y.size3()?;
-        let (texts, heads, _, width) = keys.size4()?;
+        let (texts, heads, places, width) = keys.size4()?;
         let each = lanes / texts;
         let normed = self.norm.forward(y)?;
         let queries = self.query.forward(&normed)?.f_view([time, texts, each, heads, width])?;
         let queries = queries.f_permute([1, 3, 0, 2, 4])?.f_reshape([texts, heads, time * each, width])?;
         let scores = queries.f_matmul(&keys.f_transpose(2, 3)?)?.f_to_kind(Kind::Float)?;
         let scores = scores.f_mul_scalar(1.0 / (width as f64).sqrt())?;
+        let far = self.distance(first, time, places)?.f_unsqueeze(2)?.f_expand([heads, time, each, places], false)?;
+        let scores = scores.f_sub(&far.f_reshape([heads, time * each, places])?)?;
         let weights = scores.f_masked_fill(&memory.outside, f64::NEG_INFINITY)?.f_softmax(3, Kind::Float)?;
         let context = weights.f_matmul(&memory.values)?.f_view([texts, heads, time, each, width])?;
         let context = context.f_permute([2, 0, 3, 1, 4])?.f_reshape([time, lanes, heads * width])?;
         let both = Tensor::f_cat(&[normed, context.f_to_kind(Kind::Float)?], 2)?;
         let combined = drop(self.combine.forward(&both)?.f_tanh()?)?;
         Ok(y.f_add(&self.output.forward(&combined)?)?)
+    }
+
+    /// What scores lose by distance, `[A, T, S]`.
+    fn distance(&self, first: i64, time: i64, places: i64) -> Result<Tensor, Error> {
+        let options = (Kind::Float, self.slope.device());
+        let [slope, pace] = [&self.slope, &self.pace].map(|by_head| by_head.f_view([self.heads, 1, 1]));
+        let here = Tensor::f_arange(time, options)?.f_add_scalar(first as f64)?.f_view([1, time, 1])?;
+        let there = Tensor::f_arange(places, options)?.f_view([1, 1, places])?;
+        Ok(there.f_sub(&here.f_mul(&pace?)?)?.f_abs()?.f_mul(&slope?)?)
     }
 }

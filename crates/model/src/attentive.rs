@@ -28,13 +28,38 @@ pub struct Source {
     /// Of each layer's attention.
     keys: Vec<Tensor>,
     /// The state that writing starts from.
-    start: Carry,
+    start: Progress,
+}
+
+/// How far the writing of texts has come.
+#[derive(Debug)]
+pub struct Progress {
+    /// `[N, H_l]` a layer.
+    carry: Carry,
+    /// Tokens read so far.
+    place: i64,
+}
+
+impl Progress {
+    /// That of the lanes at these places, int64, which may come more than once.
+    ///
+    /// # Errors
+    /// When there is none at one of them.
+    pub fn select(&self, lanes: &Tensor) -> Result<Self, Error> {
+        Ok(Self { carry: self.carry.select(lanes)?, place: self.place })
+    }
+
+    /// The same handles.
+    #[must_use]
+    pub fn shallow_clone(&self) -> Self {
+        Self { carry: self.carry.shallow_clone(), place: self.place }
+    }
 }
 
 impl Source {
-    /// The state that writing starts from, `[B, H_l]` a layer.
+    /// Where the writing of each starts.
     #[must_use]
-    pub fn start(&self) -> &Carry {
+    pub fn start(&self) -> &Progress {
         &self.start
     }
 
@@ -86,28 +111,30 @@ impl AttentiveStack {
         Ok(Source {
             memory: Memory::new(x, lengths, self.heads)?,
             keys: self.attentions.iter().map(|attention| attention.keys(x)).collect::<Result<_, Error>>()?,
-            start: Carry(self.starts.iter().map(start).collect::<Result<_, Error>>()?),
+            start: Progress { carry: Carry(self.starts.iter().map(start).collect::<Result<_, Error>>()?), place: 0 },
         })
     }
 
-    /// Reads `x` `[T, B * R, E]`, embedded, from `carry`; R lanes in a row attend to each text of `source`. Returns what the
-    /// softmax reads, `[T, B * R, H]`, and the state after the last step. With `noise`, input, hidden and weight dropout
-    /// apply, and units of what attention adds are dropped at the rate `dropout`.
+    /// Reads `x` `[T, B * R, E]`, embedded; R lanes in a row attend to each text of `source`. Returns what the softmax reads,
+    /// `[T, B * R, H]`, and how far the writing has come. With `noise`, input, hidden and weight dropout apply, and units of what
+    /// attention adds are dropped at the rate `dropout`.
     ///
     /// # Errors
-    /// When a shape or the number of carried states does not fit.
+    /// When a shape does not fit.
     pub fn forward(
         &self,
         x: Tensor,
-        carry: &Carry,
+        progress: &Progress,
         source: &Source,
         noise: Option<&Noise<'_>>,
         dropout: f64,
         compute: Compute,
-    ) -> Result<(Tensor, Carry), Error> {
-        self.stack.forward(x, carry, noise, compute, |l, y| {
+    ) -> Result<(Tensor, Progress), Error> {
+        let (place, time) = (progress.place, x.size3()?.0);
+        let (y, carry) = self.stack.forward(x, &progress.carry, noise, compute, |l, y| {
             let drop = |x| Noise::locked(noise, &format!("attention {l}"), |_| dropout, x);
-            self.attentions[l].forward(&y, &source.memory, &source.keys[l], drop)
-        })
+            self.attentions[l].forward(&y, place, &source.memory, &source.keys[l], drop)
+        })?;
+        Ok((y, Progress { carry, place: place + time }))
     }
 }

@@ -34,7 +34,7 @@ mod shape;
 mod stack;
 mod weights;
 
-pub use attentive::{AttentiveStack, Source};
+pub use attentive::{AttentiveStack, Progress, Source};
 pub use bidirectional::{Bidirectional, Turn};
 pub use config::{Direction, DropoutConfig, ModelConfig, Reading};
 pub use decoder::Decoder;

@@ -61,6 +61,13 @@ impl Params {
         handle
     }
 
+    /// Adds a vector of these numbers and returns a handle to it.
+    pub fn add_values(&mut self, name: impl Into<String>, values: &[f32], group: usize) -> Tensor {
+        let handle = self.add(name, &[values.len() as i64], 0.0, group);
+        tch::no_grad(|| handle.shallow_clone().copy_(&Tensor::from_slice(values)));
+        handle
+    }
+
     /// Every weight, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Param> {
         self.entries.iter()

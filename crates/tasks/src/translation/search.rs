@@ -3,7 +3,7 @@
 use grulm_config::Invalid;
 use grulm_corpus::{Special, Tokenizer};
 use grulm_kernels::Compute;
-use grulm_model::{Carry, Source};
+use grulm_model::{Progress, Source};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
 
@@ -102,7 +102,7 @@ struct Beams<'a> {
 /// A model in the midst of it.
 struct Reading {
     source: Source,
-    carry: Carry,
+    progress: Progress,
 }
 
 /// A text that is being translated.
@@ -156,8 +156,8 @@ impl<'a> Beams<'a> {
         let lanes = Tensor::from_slice(&lanes).f_to_device(device)?;
         let read = |model: &&Translator| {
             let source = model.read(sources, None, compute)?;
-            let carry = source.start().select(&lanes)?;
-            Ok(Reading { source, carry })
+            let progress = source.start().select(&lanes)?;
+            Ok(Reading { source, progress })
         };
         let eos = tokenizer.special(Special::Eos);
         let never = Special::ALL.map(|special| i64::from(tokenizer.special(special)));
@@ -212,8 +212,9 @@ impl<'a> Beams<'a> {
         let tokens = Tensor::from_slice(&tokens).f_to_device(self.device)?;
         let mut each = Vec::with_capacity(self.models.len());
         for (model, reading) in self.models.iter().zip(&mut self.readings) {
-            let (log_probabilities, carry) = model.step(&tokens, &reading.carry, &reading.source, self.compute)?;
-            reading.carry = carry;
+            let (log_probabilities, progress) =
+                model.step(&tokens, &reading.progress, &reading.source, self.compute)?;
+            reading.progress = progress;
             each.push(log_probabilities);
         }
         let mut mean = match each.as_slice() {
@@ -263,7 +264,7 @@ impl<'a> Beams<'a> {
         }
         let [texts, parents] = [texts, parents].map(|numbers| Tensor::from_slice(numbers).to_device(self.device));
         for reading in &mut self.readings {
-            reading.carry = reading.carry.select(&parents)?;
+            reading.progress = reading.progress.select(&parents)?;
             if !all {
                 reading.source = reading.source.select(&texts)?;
             }

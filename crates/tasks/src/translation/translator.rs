@@ -6,8 +6,8 @@ use grulm_corpus::labelled::PairFields;
 use grulm_kernels::{Compute, autocast};
 use grulm_metrics::BleuTokenizer;
 use grulm_model::{
-    AttentiveStack, Bidirectional, Carry, Decoder, Direction, Encoder, LayerNorm, ModelConfig, Noise, Params, Reading,
-    Shape, Source, Turn, WEIGHTS_FILE, WeightFormat,
+    AttentiveStack, Bidirectional, Decoder, Direction, Encoder, LayerNorm, Linear, ModelConfig, Noise, Params,
+    Progress, Reading, Shape, Source, Turn, WEIGHTS_FILE, WeightFormat,
 };
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -69,7 +69,8 @@ pub struct PairLoss {
 /// An encoder and a decoder that share their embedding and softmax.
 ///
 /// The encoder is the pretrained language model's, in every direction that it reads, with a fresh layer of both directions on
-/// top. The decoder is the same model's forward half with weights of its own, and attention after each of its layers
+/// top, to whose outputs the embedded tokens are added: what a word is stays visible beside what its sentence makes of it
+/// (after Nguyen and Chiang, arXiv 1710.01329). The decoder is the same model's forward half with weights of its own, and attention after each of its layers
 /// ([`AttentiveStack`]).
 #[derive(Debug)]
 pub struct Translator {
@@ -78,6 +79,7 @@ pub struct Translator {
     params: Params,
     encoder: Encoder,
     top: Bidirectional,
+    lexical: Linear,
     norm: LayerNorm,
     decoder: AttentiveStack,
     softmax: Decoder,
@@ -102,11 +104,12 @@ impl Translator {
         let TranslatorSettings { hidden, heads, .. } = settings;
         let width = config.embedding + config.encoder_width() * config.direction.readings().len() as i64;
         let top = Bidirectional::new(&mut params, "top", (width, hidden), group)?;
+        let lexical = Linear::new(&mut params, "top.lexical", (config.embedding, 2 * hidden), group);
         let norm = LayerNorm::new(&mut params, "top.norm", 2 * hidden, group);
         let decoder = AttentiveStack::new(&mut params, DECODER, config, (2 * hidden, heads), group)?;
         let forward = ModelConfig { direction: Direction::Forward, ..config.clone() };
         let softmax = Decoder::new(&mut params, &forward, vocab_size, encoder.embedding());
-        Ok(Self { shape, settings, params, encoder, top, norm, decoder, softmax })
+        Ok(Self { shape, settings, params, encoder, top, lexical, norm, decoder, softmax })
     }
 
     /// Takes over the language model of the bundle in `folder`, of the same sizes: its encoder, its forward half for the decoder,
@@ -167,7 +170,8 @@ impl Translator {
                 parts.push(if reading == Reading::Backward { turn.apply(&y)? } else { y });
             }
             let x = drop("top input", Tensor::f_cat(&parts, 2)?)?;
-            let y = self.norm.forward(&self.top.forward(&x, &turn, compute)?)?;
+            let lexical = self.lexical.forward(&drop("lexical", parts.swap_remove(0))?)?;
+            let y = self.norm.forward(&self.top.forward(&x, &turn, compute)?.f_add(&lexical)?)?;
             Ok::<_, Error>(self.decoder.source(&drop("top output", y)?, &lengths)?)
         };
         autocast(compute.precision, device, read).map_err(grulm_model::Error::from)?
@@ -192,7 +196,7 @@ impl Translator {
         let steps = targets.iter().map(Vec::len).max().unwrap_or(0).saturating_sub(1) as i64;
         let zero = || Tensor::zeros([], (Kind::Float, device));
         let mut loss = PairLoss { nll: zero(), margin: zero(), count: 0 };
-        let mut carry = source.start().shallow_clone();
+        let mut progress = source.start().shallow_clone();
         for start in (0..steps).step_by(WINDOW as usize) {
             let end = steps.min(start + WINDOW);
             let inputs = side_by_side(targets, Reading::Forward, start..end, device)?;
@@ -200,7 +204,7 @@ impl Translator {
             loss.count += words.len() as u64;
             let [places, words] = [places, words].map(|numbers| Tensor::from_slice(&numbers).to_device(device));
             let pass = || {
-                let (y, after) = self.write(&inputs, &carry, &source, noise.as_ref(), compute)?;
+                let (y, after) = self.write(&inputs, &progress, &source, noise.as_ref(), compute)?;
                 let y = y.f_reshape([-1, y.size3()?.2])?.f_index_select(0, &places)?;
                 let sums = if smooths {
                     self.softmax.smoothed_nll_sum(Reading::Forward, &y, &words, compute)?
@@ -213,42 +217,42 @@ impl Translator {
                 autocast(compute.precision, device, pass).map_err(grulm_model::Error::from)??;
             loss.nll = loss.nll.f_add(&nll)?;
             loss.margin = loss.margin.f_add(&margin)?;
-            carry = after;
+            progress = after;
         }
         Ok(loss)
     }
 
-    /// The log probabilities `[N, V]`, f32, of what follows the tokens `[N]`, int64, that are read from `carry`; of N lanes as many
-    /// in a row belong to each text of `source`. And the state after them.
+    /// The log probabilities `[N, V]`, f32, of what follows the tokens `[N]`, int64, that are read next; of N lanes as many in a row
+    /// belong to each text of `source`. And how far the writing has come then.
     ///
     /// # Errors
     /// When a token is not in the vocabulary, or memory runs out.
     pub fn step(
         &self,
         tokens: &Tensor,
-        carry: &Carry,
+        progress: &Progress,
         source: &Source,
         compute: Compute,
-    ) -> Result<(Tensor, Carry), Error> {
+    ) -> Result<(Tensor, Progress), Error> {
         let step = || {
-            let (y, after) = self.write(&tokens.f_unsqueeze(0)?, carry, source, None, compute)?;
+            let (y, after) = self.write(&tokens.f_unsqueeze(0)?, progress, source, None, compute)?;
             let logits = self.softmax.logits(Reading::Forward, &y.f_squeeze_dim(0)?)?;
             Ok::<_, Error>((logits.f_log_softmax(1, Kind::Float)?, after))
         };
         autocast(compute.precision, self.params.device(), step).map_err(grulm_model::Error::from)?
     }
 
-    /// Reads `tokens` `[T, N]` of translations; returns what the softmax reads, `[T, N, H]`, and the state after the last step.
+    /// Reads `tokens` `[T, N]` of translations; returns what the softmax reads, `[T, N, H]`, and how far the writing has come.
     fn write(
         &self,
         tokens: &Tensor,
-        carry: &Carry,
+        progress: &Progress,
         source: &Source,
         noise: Option<&Noise<'_>>,
         compute: Compute,
-    ) -> Result<(Tensor, Carry), Error> {
+    ) -> Result<(Tensor, Progress), Error> {
         let x = self.encoder.embed(tokens, noise)?;
-        let (y, after) = self.decoder.forward(x, carry, source, noise, self.settings.dropout, compute)?;
+        let (y, after) = self.decoder.forward(x, progress, source, noise, self.settings.dropout, compute)?;
         Ok((Noise::locked(noise, "output", |rates| rates.output, y)?, after))
     }
 

@@ -7,7 +7,7 @@ use grulm_corpus::{
     labelled::{Pair, PairFields},
 };
 use grulm_kernels::{AdamWStep, Compute, fused_adamw};
-use grulm_model::{Carry, Direction, DropoutConfig, LanguageModel, ModelConfig, Source, WeightFormat};
+use grulm_model::{Direction, DropoutConfig, LanguageModel, ModelConfig, Progress, Source, WeightFormat};
 use grulm_tasks::{
     Bundle, BundleModel as _, Error, Provenance, Step, Task as _, TextBatch, bundle,
     metrics::BleuTokenizer,
@@ -69,7 +69,7 @@ struct Every<'a> {
 }
 
 impl Every<'_> {
-    fn go_on(&mut self, tokens: &mut Vec<u32>, log_probability: f64, carries: &[Carry]) {
+    fn go_on(&mut self, tokens: &mut Vec<u32>, log_probability: f64, carries: &[Progress]) {
         let last = Tensor::from_slice(&[i64::from(tokens.last().copied().unwrap_or(self.eos))]);
         let models = self.models.iter().zip(&self.sources).zip(carries);
         let steps = models
