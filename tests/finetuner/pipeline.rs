@@ -4,6 +4,8 @@ use std::{
     fs,
     io::Write as _,
     process::{Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -45,6 +47,9 @@ fn a_classifier_is_trained_scored_and_used() {
     errors_are_listed(&place, accuracy);
     texts_are_labelled(&place);
     gates_hold(&place);
+    options_of_other_tasks_are_refused(&place);
+    #[cfg(unix)]
+    labelling_can_be_stopped(&place);
     let inspected = json(&place.succeed("inspect model --json"));
     assert_eq!(inspected["labels"], serde_json::json!(["negative", "positive"]));
     assert!(place.succeed("inspect model").contains("negative, positive"));
@@ -89,6 +94,31 @@ fn texts_are_labelled(place: &Workplace) {
         .count();
     let accuracy = evaluate(place, "model")["accuracy"].as_f64().unwrap();
     assert_eq!(right, (accuracy * 100.0).round() as usize);
+}
+
+/// Nothing half written is left behind.
+#[cfg(unix)]
+fn labelling_can_be_stopped(place: &Workplace) {
+    place.write("many.jsonl", &"{\"text\": \"A wonderful film.\"}\n".repeat(300_000));
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let child = place.command("predict model --input many.jsonl --output stopped.jsonl").spawn().unwrap();
+        let begun = Instant::now();
+        while !place.path("stopped.jsonl.part").exists() && begun.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        let ran = Ran::of(child.wait_with_output().unwrap());
+        assert_eq!(ran.status, Some(status), "{}", ran.stderr);
+        assert!(!place.path("stopped.jsonl").exists() && !place.path("stopped.jsonl.part").exists());
+    }
+}
+
+fn options_of_other_tasks_are_refused(place: &Workplace) {
+    for option in ["--temperature 0.5", "--seed 3", "--beam 2", "--n-best 2"] {
+        let ran = place.run(&format!("predict model --input test.jsonl {option}"));
+        let (name, _) = option.split_once(' ').unwrap();
+        assert!(ran.status == Some(2) && ran.stderr.contains(name), "{option}: {}", ran.stderr);
+    }
 }
 
 fn gates_hold(place: &Workplace) {
@@ -152,6 +182,10 @@ fn prompts_are_completed() {
     let scores = json(&place.succeed("evaluate model --data prompts.jsonl --json"));
     assert!(scores["perplexity"].as_f64().unwrap() < 2.0, "{scores}");
     assert!(place.succeed("inspect model").contains("prompt_field prompt"));
+    place.write("other.jsonl", "{\"text\": \"a\"}\n");
+    let ran = place.run("predict model --input other.jsonl");
+    let says = "other.jsonl:1: no `prompt` beside `text`; expected a string `prompt`\n";
+    assert!(ran.status == Some(1) && ran.stderr.ends_with(says), "{}", ran.stderr);
     place.write("text.txt", &"the cat sat on the mat\n".repeat(50));
     place.succeed("train -c g.toml --set task.format=text --set task.train=[\"text.txt\"] --set task.valid=[\"text.txt\"] --set task.test=[\"text.txt\"] --set run.dir=writer --set train.epochs=3.0");
     let ran = place.run("predict writer --input prompts.jsonl");

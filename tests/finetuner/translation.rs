@@ -30,16 +30,16 @@ fn rows(place: &Workplace, name: &str) -> String {
 #[test]
 fn a_translator_is_trained_scored_and_used() {
     let place = Workplace::of_translations();
-    let table = place.succeed("train -c c.toml --set train.epochs=6.0");
+    let table = place.succeed("train -c c.toml --set train.epochs=3.0");
     for part in ["1,200 pairs", "validation bleu", "validation perplexity", "test chrf", "best checkpoint"] {
         assert!(table.contains(part), "{table} lacks {part:?}");
     }
     let scores = json(&place.succeed(&format!("{EVALUATE} --json")));
     let bleu = scores["bleu"].as_f64().unwrap();
     // So short a training finds words, not yet sentences.
-    assert!(bleu > 0.3 && scores["chrf"].as_f64().unwrap() > 15.0, "{scores}");
+    assert!(bleu > 0.3 && scores["chrf"].as_f64().unwrap() > 10.0, "{scores}");
     assert_eq!(json(&place.read("model/test.json"))["scores"]["bleu"].as_f64(), Some(bleu));
-    assert_eq!(scores["examples"].as_u64(), Some(100));
+    assert_eq!(scores["examples"].as_u64(), Some(30));
     assert_eq!(scores["signature"], "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
     // Rows with both sides are the same pairs.
     place.write("valid.jsonl", &rows(&place, "valid"));
@@ -59,8 +59,8 @@ fn a_translator_is_trained_scored_and_used() {
 fn translations_are_written(place: &Workplace) {
     place.succeed(&format!("{EVALUATE} --per-line lines.jsonl"));
     let scored = json_lines(&place.read("lines.jsonl"));
-    assert_eq!(scored.len(), 100);
-    assert_eq!((&scored[41]["file"], &scored[41]["row"]), (&"valid.xx".into(), &42.into()));
+    assert_eq!(scored.len(), 30);
+    assert_eq!((&scored[21]["file"], &scored[21]["row"]), (&"valid.xx".into(), &22.into()));
     // Lines in, lines out; rows in, rows out; from a file or a pipe, however many side by side.
     place.succeed("predict model --lines --input valid.xx --output out.en");
     let translations: Vec<String> = place.read("out.en").lines().map(str::to_owned).collect();
@@ -75,7 +75,7 @@ fn translations_are_written(place: &Workplace) {
     place.write("in.jsonl", &rows);
     place.succeed("predict model --input in.jsonl --output out.jsonl --batch-size 7");
     let answered = json_lines(&place.read("out.jsonl"));
-    assert_eq!(answered.len(), 100);
+    assert_eq!(answered.len(), 30);
     for (id, (row, translation)) in answered.iter().zip(&translations).enumerate() {
         assert_eq!((row["id"].as_u64(), row["translation"].as_str()), (Some(id as u64), Some(translation.as_str())));
     }
@@ -117,7 +117,7 @@ fn a_smaller_translator_says_what_it_lost() {
     let best = format!("model/checkpoints/{}/model.safetensors", place.read("model/best").trim());
     assert!(size("model/saved/model.safetensors") < size(&best) * 4 / 10);
     place.succeed("predict model/saved --lines --input valid.xx --output out.en");
-    assert_eq!(place.read("out.en").lines().count(), 100);
+    assert_eq!(place.read("out.en").lines().count(), 30);
     assert!(place.succeed("inspect model/saved").contains("saved in"));
 }
 
@@ -193,7 +193,7 @@ fn pairs_that_do_not_fit_are_named() {
     let longer = place.read("train.en") + "One more.\n";
     place.write("longer.en", &longer);
     check("--set task.train.target=[\"longer.en\"]", 1, &["longer.en: 1201 lines; expected 1200, as many as train.xx"]);
-    check("--set task.test.target=[\"longer.en\"]", 1, &["longer.en: 1201 lines; expected 100"]);
+    check("--set task.test.target=[\"longer.en\"]", 1, &["longer.en: 1201 lines; expected 30"]);
     check(
         "--set task.train.target=[\"train.en\",\"valid.en\"]",
         2,
@@ -237,8 +237,8 @@ fn odd_pairs_are_learned_from_and_translated() {
     assert!(ran.stderr.contains("3 with an empty side, ") && ran.stdout.contains("not learned from"), "{}", ran.stderr);
     place.succeed("predict model --input odd.jsonl --output out.jsonl");
     let out = json_lines(&place.read("out.jsonl"));
-    assert_eq!(out.len(), 105);
-    assert_eq!((&out[100]["translation"], &out[101]["translation"]), (&"".into(), &"".into()));
+    assert_eq!(out.len(), 35);
+    assert_eq!((&out[30]["translation"], &out[31]["translation"]), (&"".into(), &"".into()));
     place.write("odd.xx", &format!("\n{long}\nMi zair?\r\n"));
     place.succeed("predict model --lines --input odd.xx --output odd.en");
     let lines = place.read("odd.en");

@@ -68,26 +68,29 @@ pub struct ModelArgs {
 #[derive(Debug, Args)]
 pub struct SamplingArgs {
     /// Tokens to generate, at most; the text ends earlier where the model ends it
-    #[arg(long, default_value_t = 200, value_name = "N")]
+    #[arg(long, default_value_t = Self::DEFAULT.max_tokens, value_name = "N")]
     pub max_tokens: usize,
     /// Below 1 the likely becomes likelier, above 1 less so; 0 always takes the most likely token
-    #[arg(long, default_value_t = 0.8, value_name = "T", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = Self::DEFAULT.temperature, value_name = "T", allow_negative_numbers = true)]
     pub temperature: f64,
     /// Draw only from the K most likely tokens; 0 means all
-    #[arg(long, default_value_t = 0, value_name = "K")]
+    #[arg(long, default_value_t = Self::DEFAULT.top_k, value_name = "K")]
     pub top_k: usize,
     /// Draw only from the most likely tokens whose probabilities add up to P
-    #[arg(long, default_value_t = 0.95, value_name = "P", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = Self::DEFAULT.top_p, value_name = "P", allow_negative_numbers = true)]
     pub top_p: f64,
     /// Above 1, tokens that stand in the text already become less likely
-    #[arg(long, default_value_t = 1.0, value_name = "R", allow_negative_numbers = true)]
+    #[arg(long, default_value_t = Self::DEFAULT.repetition_penalty, value_name = "R", allow_negative_numbers = true)]
     pub repetition_penalty: f64,
     /// The same seed gives the same text
-    #[arg(long, default_value_t = 0, value_name = "S")]
+    #[arg(long, default_value_t = Self::DEFAULT.seed, value_name = "S")]
     pub seed: u64,
 }
 
 impl SamplingArgs {
+    const DEFAULT: Self =
+        Self { max_tokens: 200, temperature: 0.8, top_k: 0, top_p: 0.95, repetition_penalty: 1.0, seed: 0 };
+
     /// The settings, as checked.
     ///
     /// # Errors
@@ -98,5 +101,19 @@ impl SamplingArgs {
         let usage = |invalid: Invalid| Usage(Invalid { key: format!("--{}", invalid.key), ..invalid }.to_string());
         sampling.validate().map_err(usage)?;
         Ok(sampling)
+    }
+
+    /// Each option, and whether it is another than it is where none is given.
+    #[must_use]
+    pub fn given(&self) -> [(&'static str, bool); 6] {
+        let own = Self::DEFAULT;
+        [
+            ("--max-tokens", self.max_tokens != own.max_tokens),
+            ("--temperature", self.temperature != own.temperature),
+            ("--top-k", self.top_k != own.top_k),
+            ("--top-p", self.top_p != own.top_p),
+            ("--repetition-penalty", self.repetition_penalty != own.repetition_penalty),
+            ("--seed", self.seed != own.seed),
+        ]
     }
 }

@@ -30,6 +30,11 @@ pub struct GateHolds(pub(crate) String);
 #[error("standard output was closed")]
 pub struct OutputClosed;
 
+/// A signal came before all was done, and what was begun has been removed.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped by signal {0}")]
+pub struct Stopped(pub i32);
+
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -88,6 +93,9 @@ fn message(error: &anyhow::Error) -> String {
 fn failure(error: &anyhow::Error) -> Option<ExitCode> {
     if error.is::<OutputClosed>() {
         return None;
+    }
+    if let Some(&Stopped(signal)) = error.downcast_ref() {
+        return Some(Ending::Stopped(signal).code());
     }
     Some(ExitCode::from(if is_usage(error) { USAGE } else { FAILED }))
 }

@@ -45,7 +45,7 @@ struct Layer {
 
 #[derive(Debug, Serialize)]
 struct TokenizerInfo {
-    /// As `tokenizer.json` names it: "BPE", "`WordLevel`", "Unigram".
+    /// As `tokenizer.json` names it: "BPE", "byte-level BPE", "`WordLevel`", "Unigram".
     kind: String,
     sha256: String,
 }
@@ -73,7 +73,9 @@ impl Inspection {
         device: Device,
     ) -> anyhow::Result<Self> {
         let tokenizer: Value = files::read_json(&folder.join("tokenizer.json"))?;
-        let kind = tokenizer.pointer("/model/type").and_then(Value::as_str).unwrap_or("not named").to_owned();
+        let named = |pointer| tokenizer.pointer(pointer).and_then(Value::as_str);
+        let level = if named("/decoder/type") == Some("ByteLevel") { "byte-level " } else { "" };
+        let kind = format!("{level}{}", named("/model/type").unwrap_or("not named"));
         Ok(Self {
             folder: folder.display().to_string(),
             vocab_size: bundle.model.vocab_size(),

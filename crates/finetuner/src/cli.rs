@@ -166,17 +166,17 @@ impl SearchArgs {
             ("--length-penalty", self.length_penalty.is_some()),
             ("--ensemble", !self.ensemble.is_empty()),
         ];
-        refuse_for_others(&given)
+        refuse_for_others(&given, "translate")
     }
 }
 
-/// Refuses options that are for translation where the model does something else.
+/// Refuses options that are for models that do what `task` says, where the model does something else.
 ///
 /// # Errors
 /// Names the first that is given.
-pub(crate) fn refuse_for_others(given: &[(&str, bool)]) -> Result<(), Usage> {
+pub(crate) fn refuse_for_others(given: &[(&str, bool)], task: &str) -> Result<(), Usage> {
     match given.iter().find(|(_, given)| *given) {
-        Some((name, _)) => Err(Usage(format!("{name}: it is for models that translate, which this one does not"))),
+        Some((name, _)) => Err(Usage(format!("{name}: it is for models that {task}, which this one does not"))),
         None => Ok(()),
     }
 }

@@ -42,8 +42,8 @@ pub struct Pair {
 /// the iterator, as its last item.
 pub fn open_pairs(path: &Path, fields: &PairFields, encoding: Encoding) -> Result<Pairs, Error> {
     let records = Records::open(path, encoding)?;
-    records.check_column(&fields.source, SOURCE_KEY)?;
-    records.check_column(&fields.target, TARGET_KEY)?;
+    records.check_column(&fields.source, Some(SOURCE_KEY))?;
+    records.check_column(&fields.target, Some(TARGET_KEY))?;
     Ok(Pairs { reading: Reading::Records(records, fields.clone()), finished: false })
 }
 

@@ -92,8 +92,8 @@ impl Records {
         &self.path
     }
 
-    /// Checks that a table has the column `field`, which the setting `key` names; JSON Lines may have it row by row.
-    pub(super) fn check_column(&self, field: &str, key: &str) -> Result<(), Error> {
+    /// Checks that a table has the column `field`, which a setting may name; JSON Lines may have it row by row.
+    pub(super) fn check_column(&self, field: &str, key: Option<&str>) -> Result<(), Error> {
         match &*self.reading {
             Reading::JsonLines(_) | Reading::Lines(..) => Ok(()),
             Reading::Table(table) => table.column(field, key, &self.path).map(drop),

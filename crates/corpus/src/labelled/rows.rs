@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::records::Records;
-use crate::read::{Record, malformed, string, string_of, value_of};
+use crate::read::{Record, in_brackets, malformed, string, string_of, value_of};
 use crate::{Encoding, Error};
 
 /// Which fields (JSON Lines) or columns (CSV, TSV) of a label file hold what.
@@ -24,6 +24,14 @@ pub struct Fields {
 impl Default for Fields {
     fn default() -> Self {
         Self { text: "text".into(), pair: None, label: Some("label".into()) }
+    }
+}
+
+impl Fields {
+    /// The setting that names a field of a label file. Other files, those without labels, have settings of their own, or the
+    /// model says how their fields are named.
+    fn key(&self, key: &'static str) -> Option<&'static str> {
+        self.label.as_ref().map(|_| key)
     }
 }
 
@@ -60,12 +68,12 @@ pub struct Row {
 /// the iterator, as its last item.
 pub fn open(path: &Path, fields: &Fields, labels: Labels, encoding: Encoding) -> Result<Rows, Error> {
     let records = Records::open(path, encoding)?;
-    records.check_column(&fields.text, TEXT_KEY)?;
+    records.check_column(&fields.text, fields.key(TEXT_KEY))?;
     if let Some(pair) = &fields.pair {
-        records.check_column(pair, PAIR_KEY)?;
+        records.check_column(pair, fields.key(PAIR_KEY))?;
     }
     if let (Some(label), Labels::Required) = (&fields.label, labels) {
-        records.check_column(label, LABEL_KEY)?;
+        records.check_column(label, fields.key(LABEL_KEY))?;
     }
     Ok(Rows { records, fields: fields.clone(), labels, finished: false })
 }
@@ -132,8 +140,10 @@ impl Rows {
             let path = self.records.path();
             move |found: String| malformed(path, number, found, expected)
         };
-        let text_of =
-            |field: &str, key: &str| string_of(&record, field).map_err(refuse(format!("a string `{field}` ({key})")));
+        let text_of = |field: &str, key| {
+            let key = in_brackets(self.fields.key(key));
+            string_of(&record, field).map_err(refuse(format!("a string `{field}`{key}")))
+        };
         let text = text_of(&self.fields.text, TEXT_KEY)?;
         let pair = self.fields.pair.as_deref().map(|field| text_of(field, PAIR_KEY)).transpose()?;
         let label = match &self.fields.label {

@@ -93,7 +93,7 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
     let table = |delimiter| {
         let table = Table::new(text(LineEnds::Keep)?, delimiter, path)?;
         let fields = options.text_field.present(|field| table.has_column(field));
-        let column = |field: &&str| table.column(field, "corpus.text_field", path);
+        let column = |field: &&str| table.column(field, Some("corpus.text_field"), path);
         let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
         Ok::<_, Error>(Reading::Table(table, columns))
     };
@@ -223,6 +223,11 @@ pub(crate) fn failure(path: &Path, position: u64, error: io::Error) -> Error {
 
 pub(crate) fn malformed(path: &Path, position: u64, found: impl Into<String>, expected: impl Into<String>) -> Error {
     Error::Format { path: path.to_owned(), position: Some(position), found: found.into(), expected: expected.into() }
+}
+
+/// The setting that names a field, after what it names.
+pub(crate) fn in_brackets(key: Option<&str>) -> String {
+    key.map_or_else(String::new, |key| format!(" ({key})"))
 }
 
 /// Says that a field or column is missing, and which there are.

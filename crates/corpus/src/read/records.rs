@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::decode::{BUFFER, TextReader};
-use super::{column_missing, failure, malformed};
+use super::{column_missing, failure, in_brackets, malformed};
 use crate::{Document, Error, TextFields};
 
 /// The fields of a record by name, in their order, each as JSON that keeps what was written: `1.50` and numbers of any
@@ -146,8 +146,8 @@ impl<R: Read> Table<R> {
         self.header.iter().any(|name| name == field)
     }
 
-    /// The index of the column `field`, which the setting `key` names. An empty file has every column, and no record.
-    pub(crate) fn column(&self, field: &str, key: &str, path: &Path) -> Result<usize, Error> {
+    /// The index of the column `field`, which a setting may name. An empty file has every column, and no record.
+    pub(crate) fn column(&self, field: &str, key: Option<&str>, path: &Path) -> Result<usize, Error> {
         match self.header.iter().position(|name| name == field) {
             Some(column) => Ok(column),
             None if self.header.is_empty() => Ok(0),
@@ -155,7 +155,7 @@ impl<R: Read> Table<R> {
                 path: path.to_owned(),
                 position: None,
                 found: column_missing(field, self.header.iter()),
-                expected: format!("a header row with the column `{field}` ({key})"),
+                expected: format!("a header row with the column `{field}`{}", in_brackets(key)),
             }),
         }
     }

@@ -42,7 +42,8 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
     let kind = bundle::kind(&folder)?;
     if kind != Translator::KIND {
         args.search.refuse()?;
-        refuse_for_others(&[("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())])?;
+        let given = [("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())];
+        refuse_for_others(&given, "translate")?;
     }
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),

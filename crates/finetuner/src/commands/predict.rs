@@ -7,8 +7,9 @@ use std::{
 
 use grulm_cli::{
     compute,
-    exit::{Ending, OutputClosed, Usage},
+    exit::{Ending, OutputClosed, Stopped, Usage},
     files, logging,
+    signals::Signals,
 };
 use grulm_corpus::{
     Encoding,
@@ -27,7 +28,7 @@ use grulm_train::LogLevel;
 use serde_json::value::{RawValue, to_raw_value};
 use tch::Device;
 
-use crate::cli::{PredictArgs, Stream};
+use crate::cli::{PredictArgs, Stream, refuse_for_others};
 
 /// Batches that are read, and sorted by length, together.
 const SORTED_TOGETHER: usize = 32;
@@ -44,8 +45,11 @@ pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
     if kind != Translator::KIND {
         args.search.refuse()?;
     }
-    if kind != Answerer::KIND && args.n_best.is_some() {
-        return Err(Usage("--n-best: it is for models that answer questions, which this one does not".into()).into());
+    if kind != Answerer::KIND {
+        refuse_for_others(&[("--n-best", args.n_best.is_some())], "answer questions")?;
+    }
+    if kind != Completer::KIND {
+        refuse_for_others(&args.sampling.given(), "complete prompts")?;
     }
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
@@ -195,10 +199,24 @@ fn write<T>(
     record: impl Fn(T) -> Record,
     alone: Option<&str>,
 ) -> anyhow::Result<Ending> {
-    match &args.output {
-        Stream::Standard => write_all(rows, many, answers, record, alone, &mut BufWriter::new(io::stdout().lock()))?,
-        Stream::File(path) => files::write_with(path, |file| write_all(rows, many, answers, record, alone, file))?,
-    }
+    let path = match &args.output {
+        Stream::Standard => {
+            write_all(rows, many, answers, record, alone, &mut BufWriter::new(io::stdout().lock()))?;
+            return Ok(Ending::Done);
+        }
+        Stream::File(path) => path,
+    };
+    // Half a file is not left behind. A read from a pipe would not see the request to stop.
+    let signals = match args.input {
+        Stream::File(_) => Some(Signals::listen()?),
+        Stream::Standard => None,
+    };
+    let signal = || signals.as_ref().and_then(|signals| signals.stop().signal());
+    let rows = rows.take_while(|_| signal().is_none());
+    files::write_with(path, |file| {
+        write_all(rows, many, answers, record, alone, file)?;
+        signal().map_or(Ok(()), |signal| Err(Stopped(signal).into()))
+    })?;
     Ok(Ending::Done)
 }
 
