@@ -3,8 +3,9 @@
 
     scripts/finetune_table.py [SET...] [--seeds N] [--labels 100,500,all] [--ways scratch,frozen,gradual,all]
 
-Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc (configs/finetune/SET.toml, with the
-data sets under data/); the first five unless named. Of questions, labels are rows. Every training is a run of its own under
+Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc, mafand-en-yo, tatoeba-en-fr,
+multi30k-de-en, multi30k-en-de (configs/finetune/SET.toml, with the data sets under data/); the first five unless named. Of
+questions and translations, labels are rows; parallel files are only learned from whole (--labels all). Every training is a run of its own under
 runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
 once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p
 grulm-finetuner`) and the pretrained models that the configs name.
@@ -29,6 +30,7 @@ SMALL = ["sentiment", "spam", "spam-mail", "question-type", "topic"]
 FIGURES = {
     "classification": [("accuracy", "accuracy", 100), ("macro_f1", "macro F1", 100)],
     "question_answering": [("exact_match", "exact match", 1), ("f1", "F1", 1)],
+    "translation": [("bleu", "BLEU", 1), ("chrf", "chrF", 1)],
 }
 WAYS = {
     "scratch": ("from scratch", ["finetune.from_scratch=true", "finetune.layer_decay=1.0"]),
