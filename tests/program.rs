@@ -62,10 +62,8 @@ pub(crate) struct Ran {
 
 impl Ran {
     pub(crate) fn of(output: Output) -> Self {
-        Self {
-            status: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked at"), "{stderr}");
+        Self { status: output.status.code(), stdout: String::from_utf8(output.stdout).unwrap(), stderr }
     }
 }

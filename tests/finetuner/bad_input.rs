@@ -89,3 +89,54 @@ fn a_model_that_does_not_fit_is_refused() {
     check("train -c c.toml", 2, "tokenizer.json");
     assert!(!place.path("model").exists());
 }
+
+/// Each cause, the command, its status, and what the message names; nothing is written.
+#[test]
+fn what_is_typed_wrongly_is_named() {
+    let place = Workplace::new();
+    let good = place.read("c.toml");
+    let config = |name: &str, from: &str, to: &str| {
+        assert!(good.contains(from), "{from}");
+        place.write(name, &good.replacen(from, to, 1));
+    };
+    config("syntax.toml", "dropout = 0.1", "dropout = ");
+    config("key.toml", "dropout = 0.1", "drop = 0.1");
+    config("kind.toml", "\"classification\"", "\"clasification\"");
+    config("type.toml", "train = [\"train.jsonl\"]", "train = 7");
+    config("range.toml", "dropout = 0.1", "dropout = 1.0");
+    place.write("bad.csv", "text,label\n\"never closed,positive\n");
+    let rows: &[(&str, &str, i32, &[&str])] = &[
+        ("nothing", "", 2, &["Usage"]),
+        ("no --config", "train", 2, &["--config"]),
+        ("no TOML", "train -c syntax.toml", 2, &["syntax.toml:"]),
+        ("an unknown key", "train -c key.toml", 2, &["key.toml:", "drop"]),
+        ("an unknown kind", "train -c kind.toml", 2, &["kind.toml:", "clasification", "classification"]),
+        ("a value of another type", "train -c type.toml", 2, &["type.toml:", "task.train"]),
+        ("a value out of range", "train -c range.toml", 2, &["range.toml:", "task.dropout"]),
+        ("a device that is not there", "train -c c.toml --set run.device=cuda:63", 2, &["cuda:63"]),
+        ("no label file", "train -c c.toml --set task.train=[\"none.jsonl\"]", 2, &["task.train", "none.jsonl"]),
+        ("a label file of no known kind", "train -c c.toml --set task.train=[\"c.toml\"]", 1, &["c.toml", ".jsonl"]),
+        ("a broken table", "train -c c.toml --set task.train=[\"bad.csv\"]", 1, &["bad.csv"]),
+        ("no such column", "train -c c.toml --set task.label_field=stars", 1, &["train.jsonl:1", "stars"]),
+        ("no model", "predict none --input test.jsonl", 2, &["none: not there"]),
+        ("no model in it", "predict . --input test.jsonl", 2, &["expected a bundle folder"]),
+        ("another file as model", "inspect c.toml", 2, &["c.toml"]),
+        ("no --data", "evaluate pretrained", 2, &["--data"]),
+        ("a run inside of the model", "train -c c.toml --set run.dir=pretrained", 2, &["pretrained"]),
+    ];
+    for (cause, args, status, says) in rows {
+        println!("{cause}");
+        place.refuse(args, *status, says);
+    }
+    place.succeed("train -c c.toml --set train.steps=2");
+    for (args, status, says) in [
+        ("evaluate model --data bad.csv --errors wrong.jsonl", 1, "bad.csv"),
+        ("evaluate model --data test.jsonl --errors none/wrong.jsonl", 1, "none/wrong.jsonl"),
+        ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
+        ("predict model --input none.jsonl --output out.jsonl", 1, "none.jsonl"),
+        ("predict model --input test.jsonl --batch-size 0", 2, "--batch-size"),
+        ("predict model --input test.jsonl --n-best 2", 2, "--n-best"),
+    ] {
+        place.refuse(args, status, &[says]);
+    }
+}

@@ -4,6 +4,9 @@
 mod answers;
 mod bad_input;
 mod configs;
+mod damage;
+#[path = "../faults.rs"]
+mod faults;
 #[path = "../killing.rs"]
 mod killing;
 mod kills;

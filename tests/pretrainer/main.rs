@@ -2,9 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod configs;
+mod damage;
+mod divergence;
+#[path = "../faults.rs"]
+mod faults;
+mod full_disk;
+mod hostile;
 #[path = "../killing.rs"]
 mod killing;
 mod kills;
+mod locks;
 mod pipeline;
 mod precision;
 #[path = "../program.rs"]

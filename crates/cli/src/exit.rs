@@ -107,6 +107,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
         || error.downcast_ref().is_some_and(is_unsupported)
         || matches!(error.downcast_ref(), Some(grulm_tasks::Error::Model(model)) if is_unsupported(model))
         || matches!(error.downcast_ref(), Some(grulm_train::Error::RunFolder { .. }))
+        || matches!(error.downcast_ref(), Some(grulm_corpus::Error::Folder { .. }))
 }
 
 fn is_unsupported(error: &grulm_model::Error) -> bool {

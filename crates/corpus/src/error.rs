@@ -39,6 +39,14 @@ pub enum Error {
         /// Which and why.
         reason: String,
     },
+    /// The corpus folder cannot be written to now: another process does so, or it holds what is no corpus.
+    #[error("{path}: {reason}", path = path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The tokenizer library refused.
     #[error("tokenizer: {0}")]
     Tokenizer(String),

@@ -102,7 +102,7 @@ impl Drop for Staging {
 
 /// Locks a folder under construction for as long as the file is open.
 fn lock(part: &Path) -> Result<File, Error> {
-    let busy = || Error::Mismatch {
+    let busy = || Error::Folder {
         path: part.to_owned(),
         reason: "another process is preparing this corpus; wait for it, or choose another corpus.dir".into(),
     };
@@ -156,7 +156,7 @@ fn refuse_foreign(folder: &Path, is_ours: impl Fn(&str) -> bool) -> Result<(), E
             let reason = format!(
                 "holds {name:?}, which is no part of a corpus; a corpus folder is replaced as a whole, so name another one in `corpus.dir` or move the file away"
             );
-            return Err(Error::Mismatch { path: folder.to_owned(), reason });
+            return Err(Error::Folder { path: folder.to_owned(), reason });
         }
     }
     Ok(())

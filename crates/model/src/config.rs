@@ -123,10 +123,16 @@ impl ModelConfig {
     /// Number of weights of a language model with this vocabulary.
     #[must_use]
     pub fn weight_count(&self, vocab_size: i64) -> u64 {
+        self.encoder_weight_count(vocab_size) + self.decoder_weight_count(vocab_size)
+    }
+
+    /// Number of weights of the decoder alone; an embedding that it shares is the encoder's.
+    #[must_use]
+    pub fn decoder_weight_count(&self, vocab_size: i64) -> u64 {
         let (vocab, out) = (vocab_size.unsigned_abs(), self.output_width().unsigned_abs());
         let projection = if self.projection { out * (self.hidden.unsigned_abs() + 1) } else { 0 };
         let softmax = if self.tie_weights { vocab } else { vocab * (out + 1) };
-        self.encoder_weight_count(vocab_size) + projection * self.direction.readings().len() as u64 + softmax
+        projection * self.direction.readings().len() as u64 + softmax
     }
 
     /// Number of weights of the encoder alone.

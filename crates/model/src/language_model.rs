@@ -58,6 +58,7 @@ impl LanguageModel {
     /// When a file is missing or not readable, or the weights do not fit the sizes.
     pub fn open(folder: &Path, device: Device) -> Result<Self, Error> {
         let shape = Shape::open(folder)?;
+        shape.check_weights(folder, shape.model.decoder_weight_count(shape.vocab_size))?;
         let model = Self::new(&shape.model, shape.vocab_size, 0, device)?;
         model.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(model)

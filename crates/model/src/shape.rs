@@ -71,14 +71,24 @@ impl Shape {
             return Err(refuse(format!("vocab_size {}; expected 1 to 2^31", shape.vocab_size)));
         }
         shape.model.validate().map_err(|e| refuse(e.to_string()))?;
+        shape.check_weights(folder, 0)?;
+        Ok(shape)
+    }
+
+    /// Refuses a file of weights in `folder` that is too small for the encoder and `more` weights, before memory is taken for
+    /// them.
+    ///
+    /// # Errors
+    /// When it is, or is missing.
+    pub fn check_weights(&self, folder: &Path, more: u64) -> Result<(), Error> {
         let weights = folder.join(WEIGHTS_FILE);
         let found = std::fs::metadata(&weights).map_err(|source| Error::Io { path: weights.clone(), source })?.len();
         // A byte a weight at least, in the smallest format.
-        let expected = shape.model.encoder_weight_count(shape.vocab_size);
+        let expected = self.model.encoder_weight_count(self.vocab_size).saturating_add(more);
         if expected > found {
-            let reason = format!("{found} bytes; the sizes in {SHAPE_FILE} call for at least {expected}");
+            let reason = format!("{found} bytes; the sizes in {SHAPE_FILE} and task.json call for at least {expected}");
             return Err(Error::weights(&weights, reason));
         }
-        Ok(shape)
+        Ok(())
     }
 }

@@ -125,7 +125,11 @@ pub(crate) fn save(
     let parent = run_dir.join(FOLDER);
     let name = name(state.step);
     let (target, part) = (parent.join(&name), parent.join(format!("{name}{PART}")));
-    write(&part, task, optimizer, state, provenance)?;
+    if let Err(error) = write(&part, task, optimizer, state, provenance) {
+        // The disk may be full: what was written so far only takes space. That it cannot be removed would hide the error.
+        let _ = fs::remove_dir_all(&part);
+        return Err(error);
+    }
     if target.exists() {
         // Only a run that was resumed from before this step comes here.
         discard(&target)?;
@@ -199,13 +203,37 @@ pub(crate) fn newest_whole(run_dir: &Path) -> Result<Option<(PathBuf, TrainState
         return Err(Error::checkpoint(&run_dir.join(FOLDER), reason));
     }
     for path in damaged {
-        let aside = with_suffix(&path, DAMAGED);
-        if aside.exists() {
-            fs::remove_dir_all(&aside).map_err(Error::io(&aside))?;
-        }
-        fs::rename(&path, &aside).map_err(Error::io(&path))?;
+        set_aside(&path)?;
     }
     Ok(whole)
+}
+
+/// Takes the name of a damaged checkpoint away; its files stay, for whoever wants to look.
+fn set_aside(path: &Path) -> Result<(), Error> {
+    let aside = with_suffix(path, DAMAGED);
+    if aside.exists() {
+        fs::remove_dir_all(&aside).map_err(Error::io(&aside))?;
+    }
+    fs::rename(path, &aside).map_err(Error::io(path))
+}
+
+/// Whether the checkpoint after `step` updates is there and whole. One that is damaged is set aside, with a warning.
+pub(crate) fn is_there(run_dir: &Path, step: u64) -> Result<bool, Error> {
+    let path = run_dir.join(FOLDER).join(name(step));
+    if !path.is_dir() {
+        return Ok(false);
+    }
+    let Err(error) = verify(&path, step) else { return Ok(true) };
+    tracing::warn!("passing over {}: {error}", path.display());
+    set_aside(&path)?;
+    Ok(false)
+}
+
+/// Whether the best checkpoint of the run in `run_dir` is there, and every file of it is as it was saved.
+#[must_use]
+pub fn best_is_whole(run_dir: &Path) -> bool {
+    let step = |path: &Path| path.file_name().and_then(|name| step_of(&name.to_string_lossy()));
+    best_checkpoint(run_dir).is_ok_and(|path| step(&path).is_some_and(|step| verify(&path, step).is_ok()))
 }
 
 /// Reads the state of a checkpoint and compares every file with the sum that was recorded.

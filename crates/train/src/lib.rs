@@ -32,7 +32,7 @@ mod stop;
 mod trainer;
 mod update;
 
-pub use checkpoint::{best_checkpoint, finished, list as checkpoints};
+pub use checkpoint::{best_checkpoint, best_is_whole, finished, list as checkpoints};
 pub use config::{Budget, OptimizerKind, PrecisionSetting, TrainConfig};
 pub use divergence::OnDivergence;
 pub use error::Error;

@@ -22,6 +22,9 @@ const TEST: &str = "test.json";
 /// The run folder, inside of this one, of the stage that adapts a language model before it is fine-tuned.
 pub const ADAPT: &str = "adapt";
 
+/// What a folder has that is a bundle.
+const BUNDLE: &str = "task.json";
+
 /// The bundle in this folder that holds the best model in a smaller format.
 pub(crate) const SAVED: &str = "saved";
 
@@ -83,6 +86,10 @@ impl RunFolder {
         let clashes = [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| path.join(name).exists());
         let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
         match start {
+            // What is meant by the folder would change from that model to the run's best.
+            _ if path.join(BUNDLE).is_file() => {
+                Err(Error::run_folder(path, format!("holds a model ({BUNDLE}), not a run; choose another run.dir")))
+            }
             _ if clashes && !is_run => {
                 Err(Error::run_folder(path, "holds files that a run would replace, but no run; choose another run.dir"))
             }

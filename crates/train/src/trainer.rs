@@ -208,9 +208,10 @@ fn resume(
         state.evaluations_since_best = 0;
     }
     if let Some(best) = &state.best
-        && !run_dir.join(checkpoint::FOLDER).join(checkpoint::name(best.step)).is_dir()
+        && best.step != state.step
+        && !checkpoint::is_there(run_dir, best.step)?
     {
-        tracing::warn!("the best checkpoint, of step {}, is gone; the next evaluation is the best so far", best.step);
+        tracing::warn!("the best checkpoint, of step {}, is lost; the next evaluation is the best so far", best.step);
         state.best = None;
     }
     checkpoint::point(run_dir, &state)?;

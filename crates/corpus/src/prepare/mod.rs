@@ -182,7 +182,7 @@ fn nothing_left(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal) -> Erro
             reasons.push(format!("corpus.dedup.{what} dropped {count}"));
         }
     }
-    if plan.corpus.valid_fraction + plan.corpus.test_fraction > 0.0 {
+    if gathered.documents_read > 0 && plan.corpus.valid_fraction + plan.corpus.test_fraction > 0.0 {
         reasons.push("valid and test took their shares".into());
     }
     let reasons = if reasons.is_empty() { "the files are empty".to_owned() } else { reasons.join(", ") };

@@ -201,7 +201,8 @@ fn write<T>(
 ) -> anyhow::Result<Ending> {
     let path = match &args.output {
         Stream::Standard => {
-            write_all(rows, many, answers, record, alone, &mut BufWriter::new(io::stdout().lock()))?;
+            let mut to = Lines { name: "standard output".into(), output: BufWriter::new(io::stdout().lock()) };
+            write_all(rows, many, answers, record, alone, &mut to)?;
             return Ok(Ending::Done);
         }
         Stream::File(path) => path,
@@ -213,8 +214,9 @@ fn write<T>(
     };
     let signal = || signals.as_ref().and_then(|signals| signals.stop().signal());
     let rows = rows.take_while(|_| signal().is_none());
-    files::write_with(path, |file| {
-        write_all(rows, many, answers, record, alone, file)?;
+    files::write_with(path, |output| {
+        let mut to = Lines { name: path.display().to_string(), output };
+        write_all(rows, many, answers, record, alone, &mut to)?;
         signal().map_or(Ok(()), |signal| Err(Stopped(signal).into()))
     })?;
     Ok(Ending::Done)
@@ -227,7 +229,7 @@ fn write_all<T>(
     answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
     record: impl Fn(T) -> Record,
     alone: Option<&str>,
-    output: &mut impl Write,
+    to: &mut Lines<impl Write>,
 ) -> anyhow::Result<()> {
     let mut read = 0;
     loop {
@@ -239,17 +241,37 @@ fn write_all<T>(
         read += chunk.len() as u64;
         for (row, answer) in chunk.into_iter().zip(answers) {
             match alone.and_then(|key| answer.get(key)) {
-                Some(value) => output.write_all(line(value)?.as_bytes()).map_err(closed)?,
+                Some(value) => to.write(line(value)?)?,
                 None => {
                     let mut record = record(row);
                     record.extend(answer);
-                    serde_json::to_writer(&mut *output, &record).map_err(|error| closed(error.into()))?;
+                    to.write(serde_json::to_string(&record)?)?;
                 }
             }
-            output.write_all(b"\n").map_err(closed)?;
         }
         // A reader of standard output sees what is done.
-        output.flush().map_err(closed)?;
+        to.output.flush().map_err(|error| to.failed(error))?;
+    }
+}
+
+/// Where lines go, and what it is called.
+struct Lines<W> {
+    name: String,
+    output: W,
+}
+
+impl<W: Write> Lines<W> {
+    fn write(&mut self, mut line: String) -> anyhow::Result<()> {
+        line.push('\n');
+        self.output.write_all(line.as_bytes()).map_err(|error| self.failed(error))
+    }
+
+    /// A reader that went away wants no more; anything else is a failure.
+    fn failed(&self, error: io::Error) -> anyhow::Error {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return OutputClosed.into();
+        }
+        anyhow::Error::from(error).context(self.name.clone())
     }
 }
 
@@ -257,9 +279,4 @@ fn write_all<T>(
 fn line(value: &RawValue) -> anyhow::Result<String> {
     let text: String = serde_json::from_str(value.get())?;
     Ok(text.lines().collect::<Vec<_>>().join(" "))
-}
-
-/// A reader that went away wants no more; anything else is a failure.
-fn closed(error: io::Error) -> anyhow::Error {
-    if error.kind() == io::ErrorKind::BrokenPipe { OutputClosed.into() } else { error.into() }
 }

@@ -1,6 +1,8 @@
 use std::{fs, path::Path};
 
-use grulm_model::{LanguageModel, ModelConfig, SHAPE_FILE, WEIGHTS_FILE, WeightFormat, load_tensors, save_tensors};
+use grulm_model::{
+    LanguageModel, ModelConfig, SHAPE_FILE, Shape, WEIGHTS_FILE, WeightFormat, load_tensors, save_tensors,
+};
 use proptest::prelude::*;
 use tch::{
     Device::Cpu,
@@ -48,17 +50,30 @@ fn hostile_sizes_are_refused_before_memory_is_taken() {
     check_shape("/model/layers", 64.into(), "model.safetensors");
     check_shape("/model/hidden", i64::MAX.into(), "model.hidden");
     check_shape("/model/hidden", i64::MIN.into(), "model.hidden");
-    check_shape("/model/hidden", 65_536.into(), "the sizes in model.json call for at least");
+    check_shape("/model/hidden", 65_536.into(), "call for at least");
     check_shape("/model/embedding", 0.into(), "model.embedding");
     check_shape("/model/embedding", 1e300.into(), "model.json");
     check_shape("/vocab_size", i64::MAX.into(), "vocab_size");
-    check_shape("/vocab_size", (1u64 << 31).into(), "the sizes in model.json call for at least");
+    check_shape("/vocab_size", (1u64 << 31).into(), "call for at least");
     check_shape("/vocab_size", (-5).into(), "vocab_size -5");
     check_shape("/vocab_size", 8.into(), "[9, 3]");
     check_shape("/model/hidden", 3.into(), "rnns.0.weight_ih_l0");
     check_shape("/model/direction", "sideways".into(), "sideways");
     check_shape("/model/tie_weights", false.into(), "model.safetensors");
     check_shape("/model/dropout/input", 1.0.into(), "model.dropout.input");
+}
+
+/// A softmax of its own is no part of the encoder: 500 kB of weights are enough for the one here, but not for the other.
+#[test]
+fn a_softmax_that_the_weights_cannot_hold_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = ModelConfig { embedding: 1, hidden: 100, layers: 1, tie_weights: false, ..ModelConfig::default() };
+    let shape = Shape::new(&config, 100_000).unwrap();
+    shape.save(folder.path()).unwrap();
+    fs::write(folder.path().join(WEIGHTS_FILE), vec![0; 500_000]).unwrap();
+    Shape::open(folder.path()).unwrap();
+    let message = LanguageModel::open(folder.path(), Cpu).unwrap_err().to_string();
+    assert!(message.contains("call for at least 10230900"), "{message}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use grulm_cli::{
 use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
 use grulm_kernels::Packing;
 use grulm_tasks::{Bundle, bundle::weights_sha256};
-use grulm_train::best_checkpoint;
+use grulm_train::{Start, best_checkpoint, best_is_whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Device;
@@ -35,7 +35,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     logging::init(config.run.log);
     let start = args.start();
     let previous = Previous::find(&config, start)?;
-    let done = previous.as_ref().is_some_and(|run| run.finished && run.is_same());
+    // What is to be resumed goes on from what is whole, though the run had come to its end.
+    let usable = start != Start::Resume || best_is_whole(&config.run.dir);
+    let done = usable && previous.as_ref().is_some_and(|run| run.finished && run.is_same());
     if !done {
         previous::check(previous.as_ref(), &config, start)?;
         training::check_init(&config.train)?;

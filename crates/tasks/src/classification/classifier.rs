@@ -178,6 +178,7 @@ impl BundleModel for Classifier {
         let refuse = |reason: String| Error::Bundle { path: folder.join("task.json"), reason };
         settings.check().map_err(refuse)?;
         let shape = Shape::open(folder)?;
+        shape.check_weights(folder, settings.head_weight_count(&shape.model))?;
         let classifier = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
         classifier.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(classifier)
@@ -192,6 +193,13 @@ impl BundleModel for Classifier {
 pub(super) const WIDEST: i64 = 65_536;
 
 impl ClassifierSettings {
+    /// Number of weights in the matrices of the head on an encoder of these sizes.
+    fn head_weight_count(&self, config: &ModelConfig) -> u64 {
+        let [features, hidden] = [self.pool.width(config), self.hidden].map(i64::unsigned_abs);
+        let labels = self.labels.len() as u64;
+        if hidden == 0 { features * labels } else { hidden * (features + labels) }
+    }
+
     /// What a file from elsewhere may hold that no classifier has.
     fn check(&self) -> Result<(), String> {
         let Calibration { temperature, threshold } = self.calibration;

@@ -207,16 +207,11 @@ impl BundleModel for Answerer {
         let refuse = |reason: String| Error::Bundle { path: folder.join("task.json"), reason };
         settings.check().map_err(refuse)?;
         let shape = Shape::open(folder)?;
-        // The recurrent weights of the reader alone, a byte each: before memory is taken for what the file cannot hold.
-        let weights = folder.join(WEIGHTS_FILE);
-        let found = std::fs::metadata(&weights).map_err(Error::io(&weights))?.len();
-        let least = 18 * settings.hidden.unsigned_abs().pow(2);
-        if least > found {
-            return Err(refuse(format!(
-                "hidden {}; the {found} bytes of {WEIGHTS_FILE} cannot hold that",
-                settings.hidden
-            )));
-        }
+        // The recurrent weights of the reader, and what it reads of every layer.
+        let read =
+            (0..shape.model.layers).map(|layer| shape.model.widths(layer).1).sum::<i64>() + shape.model.embedding;
+        let hidden = settings.hidden.unsigned_abs();
+        shape.check_weights(folder, 18 * hidden * hidden + 2 * hidden * read.unsigned_abs())?;
         let answerer = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
         answerer.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(answerer)

@@ -291,14 +291,13 @@ impl BundleModel for Translator {
         let refuse = |reason: String| Error::Bundle { path: folder.join("task.json"), reason };
         settings.check().map_err(refuse)?;
         let shape = Shape::open(folder)?;
-        let weights = folder.join(WEIGHTS_FILE);
-        let found = std::fs::metadata(&weights).map_err(Error::io(&weights))?.len();
-        // A byte a weight at least: sizes are checked before memory is taken for them.
-        if 6 * settings.hidden.unsigned_abs().pow(2) > found {
-            return Err(refuse(format!("hidden {}, more than {found} bytes of weights hold", settings.hidden)));
-        }
+        // The softmax and the fresh layer of both directions: all else is no wider than these and the encoder.
+        let width = (shape.model.embedding + shape.model.encoder_width()).unsigned_abs();
+        let hidden = settings.hidden.unsigned_abs();
+        let top = 6 * hidden * (hidden + width);
+        shape.check_weights(folder, top + shape.model.decoder_weight_count(shape.vocab_size))?;
         let translator = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
-        translator.params.load(&weights)?;
+        translator.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(translator)
     }
 

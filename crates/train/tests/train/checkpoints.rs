@@ -66,3 +66,48 @@ fn a_best_checkpoint_that_is_gone_is_forgotten() {
     run.train(&mut Toy::new(16), Start::Resume).unwrap();
     assert_eq!(run.read("best"), "step-0000008\n");
 }
+
+/// Every file, cut off and with a byte flipped at every tenth of its length: the newest whole checkpoint is found, whatever it is.
+#[test]
+fn no_damage_is_overlooked() {
+    let whole = Run::new(ten_steps());
+    whole.fresh();
+    let metrics = whole.bytes("metrics.jsonl");
+    let folder = whole.dir.join("checkpoints/step-0000010");
+    let files = ["model.safetensors", "optimizer.safetensors", "carry.safetensors", "provenance.json", "state.json"];
+    for (file, tenth) in files.iter().flat_map(|file| (0..10).map(move |tenth| (file, tenth))) {
+        for cut in [true, false] {
+            let path = folder.join(file);
+            let good = fs::read(&path).unwrap();
+            let at = good.len() * tenth / 10;
+            let mut bytes = good.clone();
+            if cut {
+                bytes.truncate(at)
+            } else {
+                bytes[at] ^= 0x20
+            }
+            fs::write(&path, bytes).unwrap();
+            assert!(!grulm_train::best_is_whole(&whole.dir) || whole.read("best") != "step-0000010\n");
+            whole.train(&mut Toy::new(16), Start::Resume).unwrap();
+            assert!(whole.checkpoints().contains(&"step-0000010.damaged".to_owned()), "{file} at {tenth}");
+            assert_eq!(whole.bytes("metrics.jsonl"), metrics, "{file} at {tenth}");
+            fs::remove_dir_all(whole.dir.join("checkpoints/step-0000010.damaged")).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_damaged_best_checkpoint_is_forgotten() {
+    let run = Run::new(grulm_train::TrainConfig { learning_rate: 1e-30, ..ten_steps() });
+    run.fresh();
+    assert_eq!(run.read("best"), "step-0000004\n");
+    assert!(grulm_train::best_is_whole(&run.dir));
+    let weights = run.dir.join("checkpoints/step-0000004/model.safetensors");
+    let mut bytes = fs::read(&weights).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::write(&weights, bytes).unwrap();
+    assert!(!grulm_train::best_is_whole(&run.dir));
+    run.train(&mut Toy::new(16), Start::Resume).unwrap();
+    assert_eq!(run.read("best"), "step-0000010\n");
+    assert!(run.checkpoints().contains(&"step-0000004.damaged".to_owned()));
+}
