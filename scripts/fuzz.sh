@@ -16,7 +16,11 @@ scripts/libtorch.sh
 export LD_LIBRARY_PATH="$PWD/.libtorch/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 for target in "${targets[@]}"; do
     mkdir -p "fuzz/corpus/$target"
+    features=()
+    if [ "$target" = weights ]; then
+        features=(--features libtorch)
+    fi
     # Memory that libtorch keeps to the end of the process is no finding.
-    cargo +nightly fuzz run "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+    cargo +nightly fuzz run ${features[@]+"${features[@]}"} "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="$seconds" -max_len=16384 -timeout=20 -rss_limit_mb=3000 -detect_leaks=0 -print_final_stats=1
 done

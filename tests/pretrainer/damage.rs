@@ -102,6 +102,9 @@ fn passes_over_nothing(ran: &Ran) {
     assert!(!ran.stderr.contains("passing over"), "{}", ran.stderr);
 }
 
+/// What happens, and what is said of it.
+type Fault<'a> = (String, Box<dyn Fn() + 'a>, Vec<&'static str>);
+
 #[test]
 fn a_corpus_that_changed_is_not_trained_on() {
     let place = Workplace::new();
@@ -110,8 +113,7 @@ fn a_corpus_that_changed_is_not_trained_on() {
     place.write("other.txt", &place.read("text.txt").replace("the", "a"));
     place.succeed("prepare -c c.toml --set corpus.dir=other --set corpus.train=[\"other.txt\"]");
     let shard = place.path("corpus/train-00000.bin");
-    // What happens to the folder, and what is said of it.
-    let mut faults: Vec<(String, Box<dyn Fn()>, Vec<&str>)> = vec![
+    let mut faults: Vec<Fault<'_>> = vec![
         ("missing".into(), Box::new(|| fs::remove_file(&shard).unwrap()), vec!["train-00000.bin", "No such file"]),
         ("empty".into(), Box::new(|| fs::write(&shard, "").unwrap()), vec!["train-00000.bin", "a token shard"]),
     ];

@@ -82,9 +82,9 @@ fn no_damage_is_overlooked() {
             let at = good.len() * tenth / 10;
             let mut bytes = good.clone();
             if cut {
-                bytes.truncate(at)
+                bytes.truncate(at);
             } else {
-                bytes[at] ^= 0x20
+                bytes[at] ^= 0x20;
             }
             fs::write(&path, bytes).unwrap();
             assert!(!grulm_train::best_is_whole(&whole.dir) || whole.read("best") != "step-0000010\n");
