@@ -1,8 +1,10 @@
 //! How a command ends: what a failure says, and the exit status.
 
-use std::process::ExitCode;
+use std::io::{self, Write as _};
 
+use clap::Parser;
 use grulm_config::Invalid;
+use signal_hook::low_level;
 
 use crate::{args::ConfigArgs, logging};
 
@@ -10,10 +12,11 @@ use crate::{args::ConfigArgs, logging};
 pub const EXIT_STATUS: &str = "Exit status: 0 done; 1 failed; 2 bad usage or config; \
 130 or 143 stopped by SIGINT or SIGTERM, after a checkpoint was saved.";
 
+const DONE: i32 = 0;
 /// Failed at run time.
-const FAILED: u8 = 1;
+const FAILED: i32 = 1;
 /// Bad usage or config.
-const USAGE: u8 = 2;
+const USAGE: i32 = 2;
 
 /// Something on the command line, or that it names, cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -46,27 +49,39 @@ pub enum Ending {
 
 impl Ending {
     /// 0, or 128 and the signal's number, as shells have it.
-    fn code(self) -> ExitCode {
+    fn status(self) -> i32 {
         match self {
-            Self::Done => ExitCode::SUCCESS,
-            Self::Stopped(signal) => ExitCode::from(u8::try_from(signal + 128).unwrap_or(FAILED)),
+            Self::Done => DONE,
+            Self::Stopped(signal) => signal + 128,
         }
     }
 }
 
-/// Ends the program as its command ended: says what failed, and turns it into the exit status.
+/// Reads the command line. Ends the program where it asks for help, or cannot be understood.
 #[must_use]
-pub fn finish(ended: anyhow::Result<Ending>) -> ExitCode {
-    match ended {
-        Ok(ending) => ending.code(),
-        Err(error) => match failure(&error) {
-            Some(code) => {
-                logging::fail(&message(&error));
-                code
-            }
-            None => ExitCode::SUCCESS,
-        },
-    }
+pub fn parse<C: Parser>() -> C {
+    C::try_parse().unwrap_or_else(|error| {
+        // Where nobody reads any more, nothing can be told.
+        let _ = error.print();
+        leave(error.exit_code())
+    })
+}
+
+/// Ends the program as its command ended: says what failed, and turns it into the exit status.
+pub fn finish(ended: anyhow::Result<Ending>) -> ! {
+    let failed = |error| {
+        let status = failure(&error)?;
+        logging::fail(&message(&error));
+        Some(status)
+    };
+    leave(ended.map_or_else(|error| failed(error).unwrap_or(DONE), Ending::status))
+}
+
+/// Ends the process at once: libtorch would take its table of operators apart first, for a tenth of a second.
+fn leave(status: i32) -> ! {
+    // Results were flushed, and checked, as they were written.
+    let _ = io::stdout().flush();
+    low_level::exit(status)
 }
 
 /// Says where in the config a setting stands that turned out not to be usable.
@@ -90,14 +105,14 @@ fn message(error: &anyhow::Error) -> String {
 }
 
 /// The exit status that `error` ends the program with; `None` where it is no failure.
-fn failure(error: &anyhow::Error) -> Option<ExitCode> {
+fn failure(error: &anyhow::Error) -> Option<i32> {
     if error.is::<OutputClosed>() {
         return None;
     }
     if let Some(&Stopped(signal)) = error.downcast_ref() {
-        return Some(Ending::Stopped(signal).code());
+        return Some(Ending::Stopped(signal).status());
     }
-    Some(ExitCode::from(if is_usage(error) { USAGE } else { FAILED }))
+    Some(if is_usage(error) { USAGE } else { FAILED })
 }
 
 fn is_usage(error: &anyhow::Error) -> bool {

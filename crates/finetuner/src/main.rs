@@ -12,15 +12,12 @@ mod ready;
 mod report;
 mod translate;
 
-use std::process::ExitCode;
-
-use clap::Parser as _;
-use grulm_cli::exit::{finish, of_config};
+use grulm_cli::exit::{finish, of_config, parse};
 
 use crate::cli::{Cli, Command};
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
+fn main() {
+    let cli: Cli = parse();
     finish(match &cli.command {
         Command::Train(args) => of_config(commands::train::train(args), &args.config),
         Command::Evaluate(args) => commands::evaluate::evaluate(args),

@@ -36,10 +36,12 @@ impl LanguageModel {
     /// # Errors
     /// When a value of `config` is out of range, or `vocab_size` is not in 1 to 2^31.
     pub fn new(config: &ModelConfig, vocab_size: i64, seed: u64, device: Device) -> Result<Self, Error> {
-        let shape = Shape::new(config, vocab_size)?;
-        let mut params = Params::new(seed, device);
-        let encoder = Encoder::new(&mut params, config, vocab_size)?;
-        let decoder = Decoder::new(&mut params, config, vocab_size, encoder.embedding());
+        Self::build(Shape::new(config, vocab_size)?, Params::new(seed, device))
+    }
+
+    fn build(shape: Shape, mut params: Params) -> Result<Self, Error> {
+        let encoder = Encoder::new(&mut params, &shape.model, shape.vocab_size)?;
+        let decoder = Decoder::new(&mut params, &shape.model, shape.vocab_size, encoder.embedding());
         Ok(Self { shape, params, encoder, decoder })
     }
 
@@ -59,7 +61,7 @@ impl LanguageModel {
     pub fn open(folder: &Path, device: Device) -> Result<Self, Error> {
         let shape = Shape::open(folder)?;
         shape.check_weights(folder, shape.model.decoder_weight_count(shape.vocab_size))?;
-        let model = Self::new(&shape.model, shape.vocab_size, 0, device)?;
+        let model = Self::build(shape, Params::to_load(device))?;
         model.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(model)
     }

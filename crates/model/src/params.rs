@@ -30,23 +30,30 @@ pub struct Param {
 pub struct Params {
     entries: Vec<Param>,
     device: Device,
-    site: Site,
+    /// Where initial values come from; without it they are zero.
+    site: Option<Site>,
 }
 
 impl Params {
     /// No weights yet. Initial values are functions of `seed` and a weight's name.
     #[must_use]
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { entries: Vec::new(), device, site: Site::new(seed).named("initial weights") }
+        Self { entries: Vec::new(), device, site: Some(Site::new(seed).named("initial weights")) }
     }
 
-    /// Adds a weight of uniform numbers in `-bound..bound` and returns a handle to it.
+    /// No weights yet. Initial values are zero: for a model whose weights are about to be [loaded](Params::load), which then
+    /// opens in half of the time.
+    #[must_use]
+    pub fn to_load(device: Device) -> Self {
+        Self { entries: Vec::new(), device, site: None }
+    }
+
+    /// Adds a weight of uniform numbers in `-bound..bound`, or of zeros, and returns a handle to it.
     pub fn add(&mut self, name: impl Into<String>, shape: &[i64], bound: f64, group: usize) -> Tensor {
         let name = name.into();
-        let tensor = if bound == 0.0 {
-            Tensor::zeros(shape, (Kind::Float, self.device))
-        } else {
-            self.site.named(&name).uniform_tensor(shape, bound, self.device)
+        let tensor = match self.site {
+            Some(site) if bound != 0.0 => site.named(&name).uniform_tensor(shape, bound, self.device),
+            _ => Tensor::zeros(shape, (Kind::Float, self.device)),
         };
         let tensor = tensor.set_requires_grad(true);
         let handle = tensor.shallow_clone();
@@ -194,8 +201,10 @@ mod tests {
         let path = folder.path().join("model.safetensors");
         let params = sample();
         params.save(&path, WeightFormat::Fp32).unwrap();
-        let other = Params { site: Site::new(9), ..sample() };
-        let _ = tch::no_grad(|| other.entries[0].tensor.shallow_clone().zero_());
+        let mut other = Params::to_load(Device::Cpu);
+        let _ = other.add("a.weight", &[3, 4], 0.1, 0);
+        let _ = other.add("a.bias", &[3], 0.0, 0);
+        assert!(other.entries[0].tensor.equal(&Tensor::zeros([3, 4], (Kind::Float, Device::Cpu))));
         other.load(&path).unwrap();
         for (a, b) in params.iter().zip(&other) {
             assert!(a.tensor.equal(&b.tensor), "{}", a.name);

@@ -7,15 +7,12 @@ mod estimate;
 mod score;
 mod training;
 
-use std::process::ExitCode;
-
-use clap::Parser as _;
-use grulm_cli::exit::{finish, of_config};
+use grulm_cli::exit::{finish, of_config, parse};
 
 use crate::cli::{Cli, Command};
 
-fn main() -> ExitCode {
-    let cli = Cli::parse();
+fn main() {
+    let cli: Cli = parse();
     finish(match &cli.command {
         Command::Run(args) => of_config(commands::run::run(args), &args.config),
         Command::Prepare(args) => of_config(commands::prepare::prepare(args), &args.config),

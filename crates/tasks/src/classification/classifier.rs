@@ -92,8 +92,12 @@ impl Classifier {
         device: Device,
     ) -> Result<Self, Error> {
         let shape = Shape::new(config, vocab_size).map_err(grulm_model::Error::from)?;
-        let mut params = Params::new(seed, device);
-        let encoder = Encoder::new(&mut params, config, vocab_size)?;
+        Self::build(shape, settings, Params::new(seed, device))
+    }
+
+    fn build(shape: Shape, settings: ClassifierSettings, mut params: Params) -> Result<Self, Error> {
+        let config = &shape.model;
+        let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
         let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1);
         Ok(Self { shape, settings, params, encoder, head })
     }
@@ -179,7 +183,7 @@ impl BundleModel for Classifier {
         settings.check().map_err(refuse)?;
         let shape = Shape::open(folder)?;
         shape.check_weights(folder, settings.head_weight_count(&shape.model))?;
-        let classifier = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
+        let classifier = Self::build(shape, settings, Params::to_load(device))?;
         classifier.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(classifier)
     }

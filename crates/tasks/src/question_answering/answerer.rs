@@ -95,8 +95,12 @@ impl Answerer {
         device: Device,
     ) -> Result<Self, Error> {
         let shape = Shape::new(config, vocab_size).map_err(grulm_model::Error::from)?;
-        let mut params = Params::new(seed, device);
-        let encoder = Encoder::new(&mut params, config, vocab_size)?;
+        Self::build(shape, settings, Params::new(seed, device))
+    }
+
+    fn build(shape: Shape, settings: AnswererSettings, mut params: Params) -> Result<Self, Error> {
+        let config = &shape.model;
+        let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
         let widths = (0..config.layers).map(|layer| config.widths(layer).1);
         let readings = config.direction.readings();
         let layers = readings.iter().flat_map(|_| widths.clone());
@@ -212,7 +216,7 @@ impl BundleModel for Answerer {
             (0..shape.model.layers).map(|layer| shape.model.widths(layer).1).sum::<i64>() + shape.model.embedding;
         let hidden = settings.hidden.unsigned_abs();
         shape.check_weights(folder, 18 * hidden * hidden + 2 * hidden * read.unsigned_abs())?;
-        let answerer = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
+        let answerer = Self::build(shape, settings, Params::to_load(device))?;
         answerer.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(answerer)
     }

@@ -98,9 +98,13 @@ impl Translator {
         device: Device,
     ) -> Result<Self, Error> {
         let shape = Shape::new(config, vocab_size).map_err(grulm_model::Error::from)?;
-        let mut params = Params::new(seed, device);
+        Self::build(shape, settings, Params::new(seed, device))
+    }
+
+    fn build(shape: Shape, settings: TranslatorSettings, mut params: Params) -> Result<Self, Error> {
+        let config = &shape.model;
         let group = config.layers + 1;
-        let encoder = Encoder::new(&mut params, config, vocab_size)?;
+        let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
         let TranslatorSettings { hidden, heads, .. } = settings;
         let width = config.embedding + config.encoder_width() * config.direction.readings().len() as i64;
         let top = Bidirectional::new(&mut params, "top", (width, hidden), group)?;
@@ -108,7 +112,7 @@ impl Translator {
         let norm = LayerNorm::new(&mut params, "top.norm", 2 * hidden, group);
         let decoder = AttentiveStack::new(&mut params, DECODER, config, (2 * hidden, heads), group)?;
         let forward = ModelConfig { direction: Direction::Forward, ..config.clone() };
-        let softmax = Decoder::new(&mut params, &forward, vocab_size, encoder.embedding());
+        let softmax = Decoder::new(&mut params, &forward, shape.vocab_size, encoder.embedding());
         Ok(Self { shape, settings, params, encoder, top, lexical, norm, decoder, softmax })
     }
 
@@ -296,7 +300,7 @@ impl BundleModel for Translator {
         let hidden = settings.hidden.unsigned_abs();
         let top = 6 * hidden * (hidden + width);
         shape.check_weights(folder, top + shape.model.decoder_weight_count(shape.vocab_size))?;
-        let translator = Self::new(&shape.model, shape.vocab_size, settings, 0, device)?;
+        let translator = Self::build(shape, settings, Params::to_load(device))?;
         translator.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(translator)
     }
