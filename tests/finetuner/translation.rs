@@ -30,14 +30,15 @@ fn rows(place: &Workplace, name: &str) -> String {
 #[test]
 fn a_translator_is_trained_scored_and_used() {
     let place = Workplace::of_translations();
-    let table = place.succeed("train -c c.toml --set train.epochs=3.0");
+    let dropout = "finetune.dropout={embedding=0.0,input=0.0,hidden=0.0,weight=0.0,output=0.0}";
+    let schedule = "--set train.epochs=12.0 --set train.batch_size=8 --set train.learning_rate=1e-2";
+    let table = place.succeed(&format!("train -c c.toml {schedule} --set {dropout}"));
     for part in ["1,200 pairs", "validation bleu", "validation perplexity", "test chrf", "best checkpoint"] {
         assert!(table.contains(part), "{table} lacks {part:?}");
     }
     let scores = json(&place.succeed(&format!("{EVALUATE} --json")));
     let bleu = scores["bleu"].as_f64().unwrap();
-    // So short a training finds words, not yet sentences.
-    assert!(bleu > 0.3 && scores["chrf"].as_f64().unwrap() > 10.0, "{scores}");
+    assert!(bleu > 20.0 && scores["chrf"].as_f64().unwrap() > 40.0, "{scores}");
     assert_eq!(json(&place.read("model/test.json"))["scores"]["bleu"].as_f64(), Some(bleu));
     assert_eq!(scores["examples"].as_u64(), Some(30));
     assert_eq!(scores["signature"], "nrefs:1|case:mixed|eff:no|tok:13a|smooth:exp|version:2.6.0");
@@ -90,11 +91,11 @@ fn searches_differ(place: &Workplace, bleu: f64) {
     let figure = |args: &str| json(&place.succeed(&format!("{EVALUATE} --json {args}")))["bleu"].as_f64().unwrap();
     assert_eq!(figure("--beam 3"), bleu);
     assert_eq!(figure("--ensemble model"), bleu, "twice the same model is that model");
-    assert!(figure("--beam 1") > 0.0);
+    assert!(figure("--beam 1") > 10.0);
     let best = place.read("model/best");
     let best = format!("model/checkpoints/{}", best.trim());
     let newest = format!("model/checkpoints/{}", place.read("model/last").trim());
-    assert!(figure(&format!("--beam 1 --ensemble {best} {newest}")) > 0.0);
+    assert!(figure(&format!("--beam 1 --ensemble {best} {newest}")) > 10.0);
     let check = |args: &str, says: &str| {
         let ran = place.run(args);
         assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);

@@ -1,6 +1,6 @@
 //! A pretrained model, label files, and a config.
 
-use std::{fs, sync::OnceLock};
+use std::{fs, path::Path, sync::OnceLock};
 
 use grulm_config::to_toml;
 use grulm_corpus::{Corpus, CorpusConfig, Split, TokenizerConfig, TokenizerKind, prepare};
@@ -18,7 +18,9 @@ impl Workplace {
     /// With the pretrained model `pretrained`, the sample label files, and the config `c.toml`.
     pub(crate) fn new() -> Self {
         static PRETRAINED: OnceLock<TempDir> = OnceLock::new();
-        let place = Self::with_pretrained(PRETRAINED.get_or_init(|| pretrain(&["sentiment/train.jsonl"], 300)));
+        let place = Self::with_pretrained(
+            PRETRAINED.get_or_init(|| pretrain(&root().join("tests/data/sentiment/train.jsonl"), 300)),
+        );
         for name in ["train", "valid", "test"] {
             let name = format!("{name}.jsonl");
             fs::copy(root().join("tests/data/sentiment").join(&name), place.path(&name)).unwrap();
@@ -27,19 +29,24 @@ impl Workplace {
         place
     }
 
-    /// With the pretrained model `pretrained`, of both languages of the sample translations, their files, and the config
-    /// `c.toml`.
+    /// With parallel files of two small languages, the pretrained model `pretrained` of both, and the config `c.toml`.
     pub(crate) fn of_translations() -> Self {
         static PRETRAINED: OnceLock<TempDir> = OnceLock::new();
-        let both = ["translation/train.en", "translation/train.xx"];
-        let place = Self::with_pretrained(PRETRAINED.get_or_init(|| pretrain(&both, 150)));
-        for name in ["train.en", "train.xx"] {
-            fs::copy(root().join("tests/data/translation").join(name), place.path(name)).unwrap();
-        }
-        // Translating takes its time.
-        for name in ["valid.en", "valid.xx"] {
-            let text = fs::read_to_string(root().join("tests/data/translation").join(name)).unwrap();
-            place.write(name, &text.split_inclusive('\n').take(30).collect::<String>());
+        let (sources, targets) = parallel_sentences();
+        let files = [
+            ("train.xx", &sources[..1200]),
+            ("train.en", &targets[..1200]),
+            ("valid.xx", &sources[1200..1230]),
+            ("valid.en", &targets[1200..1230]),
+        ];
+        let place = Self::with_pretrained(PRETRAINED.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let both = folder.path().join("both.txt");
+            fs::write(&both, [&sources[..1200], &targets[..1200]].concat().concat()).unwrap();
+            pretrain(&both, 150)
+        }));
+        for (name, lines) in files {
+            place.write(name, &lines.concat());
         }
         let task = CONFIG.find("[task]").unwrap()..CONFIG.find("[train]").unwrap();
         place.write("c.toml", &format!("{}{TRANSLATION}{}", &CONFIG[..task.start], &CONFIG[task.end..]));
@@ -57,12 +64,50 @@ impl Workplace {
     }
 }
 
-/// Learns a little of the language of sample files; the folder `bundle` of what is returned holds the model.
-fn pretrain(files: &[&str], steps: u64) -> TempDir {
+/// The sentences of a small language, a line each, and what they mean in English. No sentence comes twice.
+fn parallel_sentences() -> (Vec<String>, Vec<String>) {
+    let colours = [("red", "rubo"), ("blue", "sinil"), ("old", "vamat"), ("small", "pikka"), ("wet", "loru")];
+    let beasts = [
+        ("cat", "Katu"),
+        ("dog", "Hundi"),
+        ("horse", "Ravam"),
+        ("goose", "Anser"),
+        ("mouse", "Misk"),
+        ("bear", "Orsol"),
+        ("fox", "Renik"),
+    ];
+    let deeds = [("sees", "vidas"), ("hears", "audis"), ("follows", "sekkit"), ("finds", "trovar"), ("likes", "amel")];
+    let nouns = [("tree", "dendu"), ("river", "flumas"), ("house", "domek"), ("road", "vejo"), ("hill", "monti")];
+    let count = colours.len() * beasts.len() * deeds.len() * nouns.len() * 2;
+    let sentence = |index: usize| {
+        // A step that has no divisor in common with the count visits all, in no simple order.
+        let mut rest = index * 997 % count;
+        let mut choose = |choices: usize| {
+            let choice = rest % choices;
+            rest /= choices;
+            choice
+        };
+        let (colour, own_colour) = colours[choose(colours.len())];
+        let (beast, own_beast) = beasts[choose(beasts.len())];
+        let (deed, own_deed) = deeds[choose(deeds.len())];
+        let (noun, own_noun) = nouns[choose(nouns.len())];
+        if choose(2) == 0 {
+            let english = format!("The {colour} {beast} {deed} the {noun}.\n");
+            (format!("{own_beast} {own_colour} {own_noun} {own_deed}.\n"), english)
+        } else {
+            let english = format!("The {beast} {deed} the {colour} {noun}.\n");
+            (format!("{own_beast} {own_noun} {own_colour} {own_deed}.\n"), english)
+        }
+    };
+    (0..count).map(sentence).unzip()
+}
+
+/// Learns a little of the language of a file; the folder `bundle` of what is returned holds the model.
+fn pretrain(file: &Path, steps: u64) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let corpus = CorpusConfig {
         dir: folder.path().join("corpus"),
-        train: files.iter().map(|name| root().join("tests/data").join(name).display().to_string()).collect(),
+        train: vec![file.display().to_string()],
         valid_fraction: 0.1,
         ..CorpusConfig::default()
     };
@@ -113,7 +158,7 @@ valid = { source = ["valid.xx"], target = ["valid.en"] }
 test = { source = ["valid.xx"], target = ["valid.en"] }
 hidden = 32
 heads = 4
-dropout = 0.1
+dropout = 0.0
 beam = 3
 
 "#;
