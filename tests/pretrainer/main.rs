@@ -12,6 +12,7 @@ mod hostile;
 mod killing;
 mod kills;
 mod locks;
+mod memory;
 mod pipeline;
 mod precision;
 #[path = "../program.rs"]

@@ -1,0 +1,43 @@
+//! What a long training holds in memory.
+#![cfg(target_os = "linux")]
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+};
+
+use crate::program::Workplace;
+
+const STEPS: u64 = 10_000;
+/// What the allocator may take on the way, in bytes: a number that each step leaves behind is more within a thousand steps.
+const SLACK: u64 = 1 << 20;
+
+/// The bytes of a process that are resident.
+fn resident(process: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
+/// Evaluations and checkpoints are among the steps.
+#[test]
+fn ten_thousand_steps_take_no_more_memory_than_the_first_hundreds() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    let args = format!(
+        "train -c c.toml --set train.steps={STEPS} --set train.log_every=100 --set train.evaluate_every=400 \
+         --set train.checkpoint_every=400"
+    );
+    let mut child = place.command(&args).spawn().unwrap();
+    let mut seen = Vec::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        if line.unwrap().contains(": loss ") {
+            seen.push(resident(child.id()));
+        }
+    }
+    assert!(child.wait().unwrap().success());
+    assert_eq!(seen.len() as u64, STEPS / 100);
+    let (first, last) = (seen[..10].iter().max().unwrap(), seen[90..].iter().max().unwrap());
+    println!("resident within the first thousand steps {first} bytes, within the last {last}");
+    assert!(*last <= first + SLACK, "{first} bytes within the first thousand steps, {last} within the last: {seen:?}");
+}
