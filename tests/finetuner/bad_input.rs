@@ -1,6 +1,8 @@
 //! Files that do not fit: an error with file and row, and nothing half written.
 
-use crate::program::Workplace;
+use std::{fs, io::Write as _, process::Stdio};
+
+use crate::program::{Ran, Workplace};
 
 #[test]
 fn rows_that_do_not_fit_are_named() {
@@ -63,6 +65,19 @@ fn odd_texts_are_learned_from_and_labelled() {
     place.succeed("train -c c.toml --set task.train=[\"odd.jsonl\"] --set train.steps=2");
     place.succeed("predict model --input odd.jsonl --output out.jsonl");
     assert_eq!(place.read("out.jsonl").lines().count(), 3);
+    // Text in another encoding, from a file or a pipe.
+    let rows = b"{\"text\": \"tr\xe8s bien\", \"label\": \"positive\"}\n".repeat(40);
+    fs::write(place.path("latin.jsonl"), &rows).unwrap();
+    for args in ["predict model --input latin.jsonl", "evaluate model --data latin.jsonl"] {
+        let ran = place.run(args);
+        assert_eq!(ran.status, Some(1), "{args}");
+        assert!(ran.stderr.contains("--encoding windows-1252"), "{args}: {}", ran.stderr);
+        place.succeed(&format!("{args} --encoding windows-1252"));
+    }
+    let mut child = place.command("predict model --encoding latin1").stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&rows).unwrap();
+    let ran = Ran::of(child.wait_with_output().unwrap());
+    assert!(ran.status == Some(0) && ran.stdout.contains("{\"text\":\"très bien\""), "{} {}", ran.stdout, ran.stderr);
     // A row that cannot be read leaves no output behind.
     place.write("bad.jsonl", "{\"text\": \"a\"}\n{\"txt\": \"b\"}\n");
     let ran = place.run("predict model --input bad.jsonl --output bad_out.jsonl");
@@ -135,6 +150,7 @@ fn what_is_typed_wrongly_is_named() {
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
         ("predict model --input none.jsonl --output out.jsonl", 1, "none.jsonl"),
         ("predict model --input test.jsonl --batch-size 0", 2, "--batch-size"),
+        ("predict model --input test.jsonl --encoding utf8mb4", 2, "--encoding"),
         ("predict model --input test.jsonl --n-best 2", 2, "--n-best"),
     ] {
         place.refuse(args, status, &[says]);

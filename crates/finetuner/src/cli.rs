@@ -12,6 +12,7 @@ use grulm_cli::{
     gate::Gate,
 };
 use grulm_config::Invalid;
+use grulm_corpus::Encoding;
 use grulm_tasks::{
     BundleModel as _,
     bundle::{self, locate},
@@ -52,6 +53,9 @@ pub(crate) struct EvaluateArgs {
     /// The examples: files, folders or globs, with the fields of the model's training data (.jsonl .csv .tsv, plain or .gz/.zst)
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) data: Vec<String>,
+    /// What the files are in that have no byte order mark: a WHATWG label ("windows-1252", "gb18030"), or "auto"
+    #[arg(long, default_value = "utf-8", value_name = "LABEL", value_parser = encoding)]
+    pub(crate) encoding: Encoding,
     /// Translations: plain text files whose lines translate those of the --data files, which are then plain text too
     #[arg(long, num_args = 1.., value_name = "FILE")]
     pub(crate) references: Vec<String>,
@@ -84,6 +88,10 @@ pub(crate) struct PredictArgs {
     /// What to predict for, one JSON object a line; - is standard input
     #[arg(long, default_value = "-", value_name = "FILE|-")]
     pub(crate) input: Stream,
+    /// What the input is in, unless it has a byte order mark: a WHATWG label ("windows-1252", "gb18030"), or "auto"; the output is
+    /// in UTF-8
+    #[arg(long, default_value = "utf-8", value_name = "LABEL", value_parser = encoding)]
+    pub(crate) encoding: Encoding,
     /// Where the predictions go, a line for each line of the input, with its other fields kept; - is standard output
     #[arg(long, default_value = "-", value_name = "FILE|-")]
     pub(crate) output: Stream,
@@ -102,6 +110,11 @@ pub(crate) struct PredictArgs {
     /// How translations are searched for.
     #[command(flatten, next_help_heading = "Translation")]
     pub(crate) search: SearchArgs,
+}
+
+/// An encoding by its label.
+fn encoding(label: &str) -> Result<Encoding, Invalid> {
+    Encoding::parse("--encoding", label)
 }
 
 /// How translations are searched for; what is not given is as the model's config had it.

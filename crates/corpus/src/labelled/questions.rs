@@ -57,7 +57,7 @@ pub fn open_questions(path: &Path, answers: Labels, encoding: Encoding) -> Resul
     Ok(Questions::new(path, reading, answers))
 }
 
-/// Questions of JSON Lines in UTF-8 from `source` (standard input, say), which errors call `name`.
+/// Questions of JSON Lines from `source` (standard input, say), which errors call `name`.
 ///
 /// # Errors
 /// The beginning cannot be read.
@@ -65,8 +65,9 @@ pub fn questions_from_reader(
     source: impl Read + Send + 'static,
     name: &Path,
     answers: Labels,
+    encoding: Encoding,
 ) -> Result<Questions, Error> {
-    Ok(Questions::new(name, Reading::Records(Records::from_reader(source, name)?), answers))
+    Ok(Questions::new(name, Reading::Records(Records::from_reader(source, name, encoding)?), answers))
 }
 
 /// Questions, in the order of their file; ends after the first error.

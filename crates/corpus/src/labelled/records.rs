@@ -44,9 +44,13 @@ impl Records {
         Ok(Self { path: path.to_owned(), reading: Box::new(reading) })
     }
 
-    /// Reads JSON Lines in UTF-8 from `source`, which errors call `name`.
-    pub(super) fn from_reader(source: impl Read + Send + 'static, name: &Path) -> Result<Self, Error> {
-        let text = TextReader::new(Box::new(source) as Bytes, Encoding::UTF_8, LineEnds::Keep)
+    /// Reads JSON Lines from `source`, which errors call `name`.
+    pub(super) fn from_reader(
+        source: impl Read + Send + 'static,
+        name: &Path,
+        encoding: Encoding,
+    ) -> Result<Self, Error> {
+        let text = TextReader::new(Box::new(source) as Bytes, encoding, LineEnds::Keep)
             .map_err(|error| failure(name, 1, error))?;
         Ok(Self { path: name.to_owned(), reading: Box::new(Reading::JsonLines(JsonLines::new(text))) })
     }
@@ -57,13 +61,14 @@ impl Records {
         Ok(Self::lines(text, path, field))
     }
 
-    /// The same in UTF-8 from `source`, which errors call `name`.
+    /// The same from `source`, which errors call `name`.
     pub(super) fn lines_from_reader(
         source: impl Read + Send + 'static,
         name: &Path,
         field: &str,
+        encoding: Encoding,
     ) -> Result<Self, Error> {
-        let text = TextReader::new(Box::new(source) as Bytes, Encoding::UTF_8, LineEnds::Fold)
+        let text = TextReader::new(Box::new(source) as Bytes, encoding, LineEnds::Fold)
             .map_err(|error| failure(name, 1, error))?;
         Ok(Self::lines(text, name, field))
     }

@@ -78,7 +78,7 @@ pub fn open(path: &Path, fields: &Fields, labels: Labels, encoding: Encoding) ->
     Ok(Rows { records, fields: fields.clone(), labels, finished: false })
 }
 
-/// Rows of JSON Lines in UTF-8 from `source` (standard input, say), which errors call `name`.
+/// Rows of JSON Lines from `source` (standard input, say), which errors call `name`.
 ///
 /// # Errors
 /// The beginning cannot be read.
@@ -87,8 +87,10 @@ pub fn from_reader(
     name: &Path,
     fields: &Fields,
     labels: Labels,
+    encoding: Encoding,
 ) -> Result<Rows, Error> {
-    Ok(Rows { records: Records::from_reader(source, name)?, fields: fields.clone(), labels, finished: false })
+    let records = Records::from_reader(source, name, encoding)?;
+    Ok(Rows { records, fields: fields.clone(), labels, finished: false })
 }
 
 /// Opens a file of plain text, whatever it is named, also with `.gz` or `.zst` behind: each line, blank ones too, is a row with
@@ -100,12 +102,17 @@ pub fn open_lines(path: &Path, text: &str, encoding: Encoding) -> Result<Rows, E
     Ok(Rows::of_lines(Records::open_lines(path, text, encoding)?, text))
 }
 
-/// The same in UTF-8 from `source` (standard input, say), which errors call `name`.
+/// The same from `source` (standard input, say), which errors call `name`.
 ///
 /// # Errors
 /// The beginning cannot be read.
-pub fn lines_from_reader(source: impl Read + Send + 'static, name: &Path, text: &str) -> Result<Rows, Error> {
-    Ok(Rows::of_lines(Records::lines_from_reader(source, name, text)?, text))
+pub fn lines_from_reader(
+    source: impl Read + Send + 'static,
+    name: &Path,
+    text: &str,
+    encoding: Encoding,
+) -> Result<Rows, Error> {
+    Ok(Rows::of_lines(Records::lines_from_reader(source, name, text, encoding)?, text))
 }
 
 /// The settings that name the fields.

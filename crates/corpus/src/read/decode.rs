@@ -204,7 +204,8 @@ impl<R: Read> TextReader<R> {
             format!("{} throughout: repair the file, for no other encoding fits better", used.name())
         } else {
             let guess = guess.name().to_ascii_lowercase();
-            format!("{}, or the encoding in the config: encoding = \"{guess}\"", used.name())
+            let named = format!("encoding = \"{guess}\" in the config, or --encoding {guess} where there is none");
+            format!("{}, or the encoding by its name: {named}", used.name())
         };
         let found = format!(
             "{} of {} characters cannot be decoded as {} (0.1 % are tolerated)",

@@ -45,6 +45,15 @@ impl Encoding {
                 Invalid::new(key, label, allowed)
             })
     }
+
+    /// The label that [`Encoding::parse`] takes for it.
+    #[must_use]
+    pub fn label(self) -> &'static str {
+        match self.0 {
+            Setting::Known(encoding) => encoding.name(),
+            Setting::Detect => "auto",
+        }
+    }
 }
 
 impl Default for Encoding {

@@ -12,7 +12,7 @@ use grulm_cli::{
     output::{self, Object},
 };
 use grulm_corpus::{
-    Encoding, inputs,
+    inputs,
     labelled::{self, Labels},
 };
 use grulm_kernels::Compute;
@@ -63,7 +63,7 @@ fn labels(args: &EvaluateArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<En
     let settings = bundle.model.settings();
     let Bundle { cleaner, tokenizer, .. } = bundle;
     let (fields, labels) = (&settings.fields, &settings.labels);
-    let texts = read_labelled("--data", &args.data, fields, Encoding::UTF_8, labels, cleaner, tokenizer)?;
+    let texts = read_labelled("--data", &args.data, fields, args.encoding, labels, cleaner, tokenizer)?;
     refuse_nothing(args, texts.examples.len())?;
     let score = score(&bundle.model, &texts, usize::from(args.batch_size), Compute::fp32())?;
     let figures = score.figures();
@@ -87,8 +87,13 @@ fn completions(args: &EvaluateArgs, bundle: &Bundle<Completer>) -> anyhow::Resul
         return Err(Usage("--errors: a completion is neither right nor wrong; leave it out".into()).into());
     }
     let CompleterSettings { prompt_field, completion_field } = bundle.model.settings.clone();
-    let config =
-        GenerationConfig { format: GenerationFormat::Completion, prompt_field, completion_field, ..Default::default() };
+    let config = GenerationConfig {
+        format: GenerationFormat::Completion,
+        prompt_field,
+        completion_field,
+        encoding: args.encoding.label().into(),
+        ..GenerationConfig::default()
+    };
     let Bundle { cleaner, tokenizer, model, .. } = bundle;
     let examples = read_generation_files(&config, "--data", &args.data, cleaner, tokenizer)?;
     refuse_nothing(args, examples.len())?;
@@ -153,7 +158,7 @@ fn score_translations(
     let batch_size = usize::from(args.batch_size);
     let mut scorer = PairScorer::new(ensemble, search, batch_size, Compute::fp32(), each);
     let fields = &ensemble.settings().fields;
-    files.for_each(["--data", "--references"], fields, Encoding::UTF_8, |path, pair| scorer.push(path, pair))?;
+    files.for_each(["--data", "--references"], fields, args.encoding, |path, pair| scorer.push(path, pair))?;
     let score = scorer.finish()?;
     refuse_nothing(args, score.examples() as usize)?;
     Ok(score)
@@ -174,7 +179,7 @@ fn write_line(file: &mut impl Write, scored: &ScoredPair) -> std::io::Result<()>
 fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
     let mut scorer = Scorer::new(bundle, usize::from(args.batch_size), Compute::fp32());
     let mut places = Vec::new();
-    for_each_question("--data", &args.data, Encoding::UTF_8, true, |path, question| {
+    for_each_question("--data", &args.data, args.encoding, true, |path, question| {
         places.push((path.to_owned(), question.number));
         scorer.push(question)
     })?;
@@ -245,7 +250,7 @@ fn errors(
     let mut wrong = Vec::new();
     let mut text = 0;
     for input in inputs("--data", &args.data)? {
-        for row in labelled::open(&input.path, &settings.fields, Labels::Required, Encoding::UTF_8)? {
+        for row in labelled::open(&input.path, &settings.fields, Labels::Required, args.encoding)? {
             let row = row?;
             let (given, probabilities) = (score.given[text] as usize, &score.probabilities[text]);
             if given != labels[text] as usize {

@@ -11,10 +11,7 @@ use grulm_cli::{
     files, logging,
     signals::Signals,
 };
-use grulm_corpus::{
-    Encoding,
-    labelled::{self, Fields, Labels, Question, Record, Row},
-};
+use grulm_corpus::labelled::{self, Fields, Labels, Question, Record, Row};
 use grulm_kernels::Compute;
 use grulm_model::Sampling;
 use grulm_tasks::{
@@ -122,9 +119,10 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
         return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
     }
     let questions = match &args.input {
-        Stream::File(path) => labelled::open_questions(path, Labels::Optional, Encoding::UTF_8)?,
+        Stream::File(path) => labelled::open_questions(path, Labels::Optional, args.encoding)?,
         Stream::Standard => {
-            labelled::questions_from_reader(io::stdin(), Path::new("standard input"), Labels::Optional)?
+            let name = Path::new("standard input");
+            labelled::questions_from_reader(io::stdin(), name, Labels::Optional, args.encoding)?
         }
     };
     let (batch_size, count) = (usize::from(args.batch_size), usize::from(args.n_best.unwrap_or(1)));
@@ -180,12 +178,12 @@ fn answer(
     many: usize,
     answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
 ) -> anyhow::Result<Ending> {
-    let stdin = Path::new("standard input");
+    let (name, encoding) = (Path::new("standard input"), args.encoding);
     let rows = match (&args.input, args.lines) {
-        (Stream::File(path), false) => labelled::open(path, fields, Labels::Optional, Encoding::UTF_8)?,
-        (Stream::File(path), true) => labelled::open_lines(path, &fields.text, Encoding::UTF_8)?,
-        (Stream::Standard, false) => labelled::from_reader(io::stdin(), stdin, fields, Labels::Optional)?,
-        (Stream::Standard, true) => labelled::lines_from_reader(io::stdin(), stdin, &fields.text)?,
+        (Stream::File(path), false) => labelled::open(path, fields, Labels::Optional, encoding)?,
+        (Stream::File(path), true) => labelled::open_lines(path, &fields.text, encoding)?,
+        (Stream::Standard, false) => labelled::from_reader(io::stdin(), name, fields, Labels::Optional, encoding)?,
+        (Stream::Standard, true) => labelled::lines_from_reader(io::stdin(), name, &fields.text, encoding)?,
     };
     write(args, rows, many, answers, |row| row.record, args.lines.then_some(key))
 }

@@ -56,7 +56,7 @@ fn both_forms_are_read() {
         check(read("a.JSON.gz", &gzip(SQUAD.as_bytes()), labels).unwrap(), [1, 2, 3]);
         check(read("a.jsonl", ROWS.as_bytes(), labels).unwrap(), [1, 3, 4]);
     }
-    let rows = questions_from_reader(Cursor::new(ROWS), Path::new("-"), Labels::Required).unwrap();
+    let rows = questions_from_reader(Cursor::new(ROWS), Path::new("-"), Labels::Required, Encoding::UTF_8).unwrap();
     check(rows.map(Result::unwrap).collect(), [1, 3, 4]);
 
     let squad = read("a.json", SQUAD.as_bytes(), Labels::Required).unwrap();
@@ -139,7 +139,8 @@ fn what_is_wrong_is_named() {
 #[test]
 fn nothing_comes_after_an_error() {
     let content = "{\"question\":1}\n{\"context\":\"a\",\"question\":\"b\"}\n";
-    let mut found = questions_from_reader(Cursor::new(content), Path::new("-"), Labels::Optional).unwrap();
+    let mut found =
+        questions_from_reader(Cursor::new(content), Path::new("-"), Labels::Optional, Encoding::UTF_8).unwrap();
     assert!(found.next().unwrap().is_err());
     assert!(found.next().is_none());
 }

@@ -49,7 +49,10 @@ fn labels_of_any_simple_type() {
     ];
     let fields = Fields::default();
     assert_eq!(read("a.jsonl", content.as_bytes(), &fields, Labels::Required).unwrap(), expect);
-    assert_eq!(collect(from_reader(Cursor::new(content), Path::new("-"), &fields, Labels::Required)).unwrap(), expect);
+    assert_eq!(
+        collect(from_reader(Cursor::new(content), Path::new("-"), &fields, Labels::Required, Encoding::UTF_8)).unwrap(),
+        expect
+    );
 }
 
 #[test]
@@ -91,7 +94,9 @@ fn pairs_and_missing_labels() {
 #[test]
 fn records_keep_what_was_written() {
     let written = r#"{"z":12345678901234567890123,"text":"\u00e4","n":1.50,"label":0,"o":{"b":[1e400],"a":"\ud800"}}"#;
-    let mut rows = from_reader(Cursor::new(written), Path::new("-"), &Fields::default(), Labels::Required).unwrap();
+    let mut rows =
+        from_reader(Cursor::new(written), Path::new("-"), &Fields::default(), Labels::Required, Encoding::UTF_8)
+            .unwrap();
     let row = rows.next().unwrap().unwrap();
     assert_eq!(row.text, "ä");
     assert_eq!(serde_json::to_string(&row.record).unwrap(), written);
@@ -165,7 +170,9 @@ fn a_text_of_a_million_characters() {
 #[test]
 fn nothing_comes_after_an_error() {
     let content = "{\"text\":1}\n{\"text\":\"b\"}\n";
-    let mut rows = from_reader(Cursor::new(content), Path::new("-"), &Fields::default(), Labels::Optional).unwrap();
+    let mut rows =
+        from_reader(Cursor::new(content), Path::new("-"), &Fields::default(), Labels::Optional, Encoding::UTF_8)
+            .unwrap();
     assert!(rows.next().unwrap().is_err());
     assert!(rows.next().is_none());
 }
@@ -210,7 +217,7 @@ fn lines_of_plain_text_are_rows() {
     let expect = [(1, "{\"a\": 1}"), (2, ""), (3, " b\u{85}\u{2028}")];
     assert_eq!(rows.iter().map(|row| (row.number, row.text.as_str())).collect::<Vec<_>>(), expect);
     assert_eq!(serde_json::to_string(&rows[1].record).unwrap(), r#"{"source":""}"#);
-    let from_reader = lines_from_reader(Cursor::new(text), Path::new("input"), "source").unwrap();
+    let from_reader = lines_from_reader(Cursor::new(text), Path::new("input"), "source", Encoding::UTF_8).unwrap();
     assert_eq!(from_reader.map(|row| row.unwrap().text).collect::<Vec<_>>(), expect.map(|(_, text)| text));
     check_error(open_lines(&folder.path().join("b"), "source", Encoding::UTF_8), &["b: "]);
 }

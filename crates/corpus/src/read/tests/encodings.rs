@@ -26,6 +26,7 @@ fn labels() {
         Encoding::parse("corpus.encoding", "latin1").unwrap(),
         Encoding::parse("corpus.encoding", "windows-1252").unwrap()
     );
+    assert_eq!(["utf-8", "AUTO"].map(|label| Encoding::parse("x", label).unwrap().label()), ["UTF-8", "auto"]);
     for label in ["", "utf8mb4", "iso-2022-kr", "ütf"] {
         let invalid = Encoding::parse("corpus.encoding", label).unwrap_err();
         assert_eq!(invalid.key, "corpus.encoding");
