@@ -30,7 +30,7 @@ fn rows(place: &Workplace, name: &str) -> String {
 #[test]
 fn a_translator_is_trained_scored_and_used() {
     let place = Workplace::of_translations();
-    let dropout = "finetune.dropout={embedding=0.0,input=0.0,hidden=0.0,weight=0.0,output=0.0}";
+    let dropout = "finetune.dropout={embedding=0.0,input=0.0,hidden=0.0,weight=0.0,output=0.0} --set task.dropout=0.0";
     let schedule = "--set train.epochs=12.0 --set train.batch_size=8 --set train.learning_rate=1e-2";
     let table = place.succeed(&format!("train -c c.toml {schedule} --set {dropout}"));
     for part in ["1,200 pairs", "validation bleu", "validation perplexity", "test chrf", "best checkpoint"] {

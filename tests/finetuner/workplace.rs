@@ -158,7 +158,7 @@ valid = { source = ["valid.xx"], target = ["valid.en"] }
 test = { source = ["valid.xx"], target = ["valid.en"] }
 hidden = 32
 heads = 4
-dropout = 0.0
+dropout = 0.1
 beam = 3
 
 "#;

@@ -9,19 +9,19 @@ use std::{
 use crate::program::Workplace;
 
 const STEPS: u64 = 10_000;
-/// What the allocator may take on the way, in bytes: a number that each step leaves behind is more within a thousand steps.
+/// What the allocator may take on the way, in bytes: less than 120 a step.
 const SLACK: u64 = 1 << 20;
 
-/// The bytes of a process that are resident.
-fn resident(process: u32) -> u64 {
+/// The bytes of a process that are resident; `None` once it has ended.
+fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024)
 }
 
 /// Evaluations and checkpoints are among the steps.
 #[test]
-fn ten_thousand_steps_take_no_more_memory_than_the_first_hundreds() {
+fn ten_thousand_steps_take_no_more_memory_than_the_first_thousand() {
     let place = Workplace::new();
     place.succeed("prepare -c c.toml");
     let args = format!(
@@ -32,11 +32,12 @@ fn ten_thousand_steps_take_no_more_memory_than_the_first_hundreds() {
     let mut seen = Vec::new();
     for line in BufReader::new(child.stderr.take().unwrap()).lines() {
         if line.unwrap().contains(": loss ") {
-            seen.push(resident(child.id()));
+            seen.extend(resident(child.id()));
         }
     }
     assert!(child.wait().unwrap().success());
-    assert_eq!(seen.len() as u64, STEPS / 100);
+    // The last line may be read when the process has ended.
+    assert!(seen.len() as u64 >= STEPS / 100 - 1, "{seen:?}");
     let (first, last) = (seen[..10].iter().max().unwrap(), seen[90..].iter().max().unwrap());
     println!("resident within the first thousand steps {first} bytes, within the last {last}");
     assert!(*last <= first + SLACK, "{first} bytes within the first thousand steps, {last} within the last: {seen:?}");

@@ -41,8 +41,8 @@ impl Params {
         Self { entries: Vec::new(), device, site: Some(Site::new(seed).named("initial weights")) }
     }
 
-    /// No weights yet. Initial values are zero: for a model whose weights are about to be [loaded](Params::load), which then
-    /// opens in half of the time.
+    /// No weights yet. Initial values are zero, which costs no time: for a model whose weights are about to be
+    /// [loaded](Params::load).
     #[must_use]
     pub fn to_load(device: Device) -> Self {
         Self { entries: Vec::new(), device, site: None }

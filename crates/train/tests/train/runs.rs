@@ -149,8 +149,7 @@ fn a_budget_fixes_the_number_of_steps_and_is_met() {
         steps: None,
         epochs: Some(1000.0),
         budget: Some(Budget(budget)),
-        // Few checkpoints: how long a disk takes to sync one is another each time.
-        evaluate_every: Some(150),
+        evaluate_every: Some(50),
         ..ten_steps()
     });
     let mut toy = Toy { delay: Duration::from_millis(10), ..Toy::new(16) };
