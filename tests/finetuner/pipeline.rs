@@ -1,14 +1,18 @@
 //! From label files to a classifier that is scored and labels texts.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::Write as _,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
 
+use grulm_tasks::bundle::weights_sha256;
 use serde_json::Value;
+use tch::Tensor;
 
 use crate::program::{Ran, Workplace};
 
@@ -193,25 +197,54 @@ fn prompts_are_completed() {
     assert!(place.succeed("inspect writer").contains("language_model"));
 }
 
+/// The folder of a run's best checkpoint.
+fn best(place: &Workplace, run: &str) -> PathBuf {
+    place.path(run).join("checkpoints").join(place.read(&format!("{run}/best")).trim())
+}
+
+/// The weights of the encoder in a bundle, by name.
+fn encoder(bundle: &Path) -> BTreeMap<String, Tensor> {
+    let tensors = grulm_model::load_tensors(&bundle.join("model.safetensors")).unwrap();
+    tensors.into_iter().filter(|(name, _)| name.starts_with("encoder.")).collect()
+}
+
+fn parent(bundle: &Path) -> Value {
+    json(&fs::read_to_string(bundle.join("provenance.json")).unwrap())["parent"].clone()
+}
+
+#[test]
+fn a_classifier_is_a_start_for_another() {
+    let place = Workplace::new();
+    place.succeed("train -c c.toml --set train.epochs=1.0");
+    // Of other labels.
+    for file in ["train.jsonl", "valid.jsonl", "test.jsonl"] {
+        place.write(file, &place.read(file).replacen("\"positive\"", "\"mixed\"", 9));
+    }
+    let other = "train -c c.toml --set finetune.pretrained=model --set run.dir=other";
+    place.succeed(&format!("{other} --set train.epochs=1.0 --set finetune.freeze_layers=3"));
+    let (first, second) = (best(&place, "model"), best(&place, "other"));
+    assert_eq!(encoder(&second), encoder(&first));
+    assert_eq!(parent(&second), weights_sha256(&first).unwrap());
+    assert_eq!(
+        json(&place.succeed("inspect other --json"))["labels"],
+        serde_json::json!(["mixed", "negative", "positive"])
+    );
+    let speaks = format!("{other}-again --set finetune.adapt.train.epochs=1.0");
+    let ran = place.run(&speaks);
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("language_model, generation; it is of kind \"classification\""), "{}", ran.stderr);
+}
+
 #[test]
 fn frozen_layers_keep_their_bytes() {
     let place = Workplace::new();
-    let tensors = |model: &str| {
-        let path = place.path(model).join("model.safetensors");
-        grulm_model::load_tensors(&path)
-            .unwrap()
-            .into_iter()
-            .filter(|(name, _)| name.starts_with("encoder."))
-            .collect::<Vec<_>>()
-    };
-    let before = tensors("pretrained");
+    let before = encoder(&place.path("pretrained"));
     let differs = |freeze: &str| {
         place.succeed(&format!("train -c c.toml --overwrite --set train.epochs=1.0 {freeze}"));
-        let best = place.read("model/best");
-        let after = tensors(&format!("model/checkpoints/{}", best.trim()));
+        let after = encoder(&best(&place, "model"));
         let mut names: Vec<_> = before
             .iter()
-            .filter(|(name, tensor)| !after.iter().any(|(own, other)| own == name && other.equal(tensor)))
+            .filter(|(name, tensor)| after.get(*name) != Some(tensor))
             .map(|(name, _)| name.split('.').take(4).collect::<Vec<_>>().join("."))
             .collect();
         names.sort();
@@ -234,14 +267,9 @@ fn adaptation_comes_first_and_is_kept() {
     let adapt = "--set finetune.adapt.train.epochs=2.0 --set finetune.adapt.train.batch_size=8 --set finetune.adapt.train.precision=fp32";
     place.succeed(&format!("train -c c.toml {adapt} --set train.epochs=1.0"));
     assert!(place.path("model/adapt/best").is_file());
-    let provenance = |folder: &str| {
-        let best = place.read(&format!("{folder}/best"));
-        json(&place.read(&format!("{folder}/checkpoints/{}/provenance.json", best.trim())))
-    };
-    let hash = |path: &std::path::Path| grulm_tasks::bundle::weights_sha256(path).unwrap();
-    assert_eq!(provenance("model/adapt")["parent"], hash(&place.path("pretrained")));
-    let adapted = place.path("model/adapt/checkpoints").join(place.read("model/adapt/best").trim());
-    assert_eq!(provenance("model")["parent"], hash(&adapted));
+    let adapted = best(&place, "model/adapt");
+    assert_eq!(parent(&adapted), weights_sha256(&place.path("pretrained")).unwrap());
+    assert_eq!(parent(&best(&place, "model")), weights_sha256(&adapted).unwrap());
     assert!(fs::read_dir(place.path("model/adapt/checkpoints")).unwrap().count() > 0);
     // The stage is not repeated.
     let again = place.run(&format!("train -c c.toml {adapt} --set train.epochs=1.0 --resume"));

@@ -5,8 +5,10 @@ use grulm_cli::{
     stage::{Stage, Trained},
 };
 use grulm_kernels::Compute;
+use grulm_model::LanguageModel;
 use grulm_tasks::{
     Batching, Examples, LanguageModelling, Provenance, Task as _, TokenSplit,
+    bundle::Basis,
     classification::{ClassificationConfig, read_text},
 };
 use grulm_train::{ADAPT, LayerSettings, PrecisionSetting, RunFolder, Start, TrainConfig, finished};
@@ -15,7 +17,7 @@ use tch::Device;
 
 use crate::{
     config::{AdaptSection, FinetuneConfig},
-    pretrained::Pretrained,
+    pretrained,
 };
 
 /// The number of this stage; that of the task is 1.
@@ -42,7 +44,8 @@ pub(crate) fn adapt(
         tracing::info!("{} has finished: the model is adapted already", dir.display());
         return Ok(Trained::Best(best));
     }
-    let Pretrained { mut model, tokenizer, cleaner, sha256, .. } = Pretrained::open(&config.finetune, device)?;
+    let Basis { folder, tokenizer, cleaner, weights_sha256, .. } = pretrained::open(&config.finetune, &config.task)?;
+    let mut model = LanguageModel::open(&folder, device)?;
     if let Some(dropout) = &config.finetune.dropout {
         model.set_dropout(dropout.clone());
     }
@@ -63,7 +66,7 @@ pub(crate) fn adapt(
     let provenance = Provenance {
         grulm: env!("CARGO_PKG_VERSION").to_owned(),
         corpus: Some(train.sha256().to_owned()),
-        parent: Some(sha256),
+        parent: Some(weights_sha256),
         ..Provenance::default()
     };
     let split = |text: &Examples| TokenSplit { stream: text.stream().clone(), bytes: text.bytes() };

@@ -9,6 +9,7 @@ use grulm_cli::{
 use grulm_kernels::Compute;
 use grulm_tasks::{
     Bundle, Provenance,
+    bundle::Basis,
     question_answering::{
         Answerer, AnswererSettings, AnswersScore, QuestionAnswering, QuestionAnsweringConfig, QuestionAnsweringOptions,
         QuestionSet, Scorer, read_question_data, read_questions,
@@ -18,7 +19,6 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    pretrained::Pretrained,
     ready::{Ready, TASK_STAGE},
 };
 
@@ -29,10 +29,10 @@ use crate::{
 pub(crate) fn assemble(
     config: &FinetuneConfig,
     task: &QuestionAnsweringConfig,
-    pretrained: Pretrained,
+    pretrained: Basis,
     device: Device,
 ) -> anyhow::Result<Ready> {
-    let Pretrained { folder, sha256, model, tokenizer, cleaner } = pretrained;
+    let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_question_data(task, &cleaner, &tokenizer)?;
     if data.valid.is_none() {
         tracing::warn!(
@@ -54,15 +54,13 @@ pub(crate) fn assemble(
         threshold: 0.0,
         units: task.units,
     };
-    let sizes = config.finetune.sizes(model.config());
-    let vocab_size = model.vocab_size();
-    drop(model);
-    let answerer = Answerer::new(&sizes, vocab_size, settings, config.run.seed, device)?;
+    let sizes = config.finetune.sizes(&shape.model);
+    let answerer = Answerer::new(&sizes, shape.vocab_size, settings, config.run.seed, device)?;
     let parent = if config.finetune.from_scratch {
         None
     } else {
         answerer.load_encoder(&folder)?;
-        Some(sha256)
+        Some(weights_sha256)
     };
     let corpus = Some(data.fingerprint().to_owned());
     let provenance =

@@ -7,10 +7,11 @@ use grulm_cli::{
     sections::Sections as _,
 };
 use grulm_config::Invalid;
-use grulm_corpus::Special;
+use grulm_corpus::{Special, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_tasks::{
     Bundle, Provenance,
+    bundle::Basis,
     classification::{
         Calibration, Classification, ClassificationConfig, ClassificationOptions, Classifier, ClassifierSettings,
         LabelledTexts, TrainingData, read_labelled, read_training_data, score,
@@ -20,7 +21,6 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    pretrained::Pretrained,
     ready::{Ready, TASK_STAGE},
 };
 
@@ -31,11 +31,11 @@ use crate::{
 pub(crate) fn assemble(
     config: &FinetuneConfig,
     task: &ClassificationConfig,
-    pretrained: Pretrained,
+    pretrained: Basis,
     device: Device,
 ) -> anyhow::Result<Ready> {
-    let Pretrained { tokenizer, cleaner, .. } = &pretrained;
-    let data = read_training_data(task, cleaner, tokenizer)?;
+    let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
+    let data = read_training_data(task, &cleaner, &tokenizer)?;
     if data.valid.is_none() {
         tracing::warn!(
             "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
@@ -46,10 +46,17 @@ pub(crate) fn assemble(
     Invalid::check("task.tune_threshold", task.tune_threshold, !task.tune_threshold || labels == 2, allowed)?;
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
-        let _ =
-            read_labelled("task.test", &task.test, &task.fields(), task.encoding()?, &data.labels, cleaner, tokenizer)?;
+        let _ = read_labelled(
+            "task.test",
+            &task.test,
+            &task.fields(),
+            task.encoding()?,
+            &data.labels,
+            &cleaner,
+            &tokenizer,
+        )?;
     }
-    warn_of_unknown(&data.train, &pretrained);
+    warn_of_unknown(&data.train, &tokenizer, &folder);
     let settings = ClassifierSettings {
         labels: data.labels.clone(),
         pool: task.pool,
@@ -59,14 +66,13 @@ pub(crate) fn assemble(
         fields: task.fields(),
         calibration: Calibration::default(),
     };
-    let sizes = config.finetune.sizes(pretrained.model.config());
-    let vocab_size = pretrained.model.vocab_size();
-    let classifier = Classifier::new(&sizes, vocab_size, settings, config.run.seed, device)?;
+    let sizes = config.finetune.sizes(&shape.model);
+    let classifier = Classifier::new(&sizes, shape.vocab_size, settings, config.run.seed, device)?;
     let parent = if config.finetune.from_scratch {
         None
     } else {
-        classifier.load_encoder(&pretrained.folder)?;
-        Some(pretrained.sha256.clone())
+        classifier.load_encoder(&folder)?;
+        Some(weights_sha256)
     };
     let corpus = Some(data.fingerprint());
     let provenance =
@@ -82,7 +88,6 @@ pub(crate) fn assemble(
         criterion: task.criterion,
     };
     let facts = facts(&data);
-    let Pretrained { tokenizer, cleaner, .. } = pretrained;
     let task = Classification::new(classifier, tokenizer, cleaner, data, options)?;
     Ready::new(config, Box::new(task), provenance, facts, compute, device)
 }
@@ -105,8 +110,8 @@ pub(crate) fn score_test(
 }
 
 /// Says how much of the text the pretrained tokenizer does not know: it may be the wrong one.
-fn warn_of_unknown(texts: &LabelledTexts, pretrained: &Pretrained) {
-    let unknown = i64::from(pretrained.tokenizer.special(Special::Unk));
+fn warn_of_unknown(texts: &LabelledTexts, tokenizer: &Tokenizer, folder: &Path) {
+    let unknown = i64::from(tokenizer.special(Special::Unk));
     let examples = &texts.examples;
     let found: usize =
         (0..examples.len()).map(|text| examples.tokens(text).iter().filter(|&&token| token == unknown).count()).sum();
@@ -114,7 +119,7 @@ fn warn_of_unknown(texts: &LabelledTexts, pretrained: &Pretrained) {
     if share > MUCH_UNKNOWN {
         tracing::warn!(
             "{share:.1} % of the training tokens are <unk> to the tokenizer of {}: is it for other text?",
-            pretrained.folder.display()
+            folder.display()
         );
     }
 }

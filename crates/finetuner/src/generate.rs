@@ -8,6 +8,7 @@ use grulm_kernels::Compute;
 use grulm_model::{LanguageModel, Site, WEIGHTS_FILE};
 use grulm_tasks::{
     Batching, Bundle, Examples, LanguageModelling, Provenance, Task, TokenSplit,
+    bundle::Basis,
     generation::{
         Completer, CompleterSettings, Completing, GenerationConfig, GenerationData, GenerationFormat,
         read_generation_data, read_generation_files, score_completions,
@@ -18,7 +19,6 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    pretrained::Pretrained,
     ready::{Ready, TASK_STAGE},
 };
 
@@ -29,10 +29,10 @@ use crate::{
 pub(crate) fn assemble(
     config: &FinetuneConfig,
     task: &GenerationConfig,
-    pretrained: Pretrained,
+    pretrained: Basis,
     device: Device,
 ) -> anyhow::Result<Ready> {
-    let Pretrained { folder, sha256, model, tokenizer, cleaner } = pretrained;
+    let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_generation_data(task, &cleaner, &tokenizer)?;
     if data.valid.is_none() {
         tracing::warn!(
@@ -43,15 +43,13 @@ pub(crate) fn assemble(
         // What is wrong with it should not show after hours of training.
         let _ = read_generation_files(task, "task.test", &task.test, &cleaner, &tokenizer)?;
     }
-    let sizes = config.finetune.sizes(model.config());
-    let vocab_size = model.vocab_size();
-    drop(model);
-    let model = LanguageModel::new(&sizes, vocab_size, config.run.seed, device)?;
+    let sizes = config.finetune.sizes(&shape.model);
+    let model = LanguageModel::new(&sizes, shape.vocab_size, config.run.seed, device)?;
     let parent = if config.finetune.from_scratch {
         None
     } else {
         model.params().load(&folder.join(WEIGHTS_FILE))?;
-        Some(sha256)
+        Some(weights_sha256)
     };
     let corpus = Some(data.fingerprint());
     let provenance =

@@ -1,48 +1,29 @@
-//! The language model that fine-tuning starts from.
-
-use std::path::{Path, PathBuf};
+//! The model that fine-tuning starts from.
 
 use grulm_config::Invalid;
-use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_model::LanguageModel;
 use grulm_tasks::{
-    Bundle,
-    bundle::{locate, weights_sha256},
+    BundleModel as _, bundle::Basis, classification::Classifier, generation::Completer, question_answering::Answerer,
 };
-use tch::Device;
 
-use crate::config::FinetuneSection;
+use crate::config::{FinetuneSection, TaskConfig};
 
-/// A pretrained model, opened.
-pub(crate) struct Pretrained {
-    /// Its bundle.
-    pub(crate) folder: PathBuf,
-    /// SHA-256 of its weights.
-    pub(crate) sha256: String,
-    pub(crate) model: LanguageModel,
-    pub(crate) tokenizer: Tokenizer,
-    pub(crate) cleaner: Cleaner,
-}
+/// Bundles that hold a language model.
+const LANGUAGE_MODELS: [&str; 2] = [LanguageModel::KIND, Completer::KIND];
+/// Bundles whose encoder is that of a language model, further trained.
+const ENCODERS: [&str; 4] = [LanguageModel::KIND, Completer::KIND, Classifier::KIND, Answerer::KIND];
 
-impl Pretrained {
-    /// Opens what `finetune.pretrained` names.
-    ///
-    /// # Errors
-    /// When it is no language model, or damaged.
-    pub(crate) fn open(section: &FinetuneSection, device: Device) -> anyhow::Result<Self> {
-        let refuse = |error: grulm_tasks::Error| {
-            Invalid::new("finetune.pretrained", &section.pretrained, format!("a language model; {error}"))
-        };
-        let folder = locate(&section.pretrained).map_err(refuse)?;
-        Self::of(&folder, device).map_err(|error| refuse(error).into())
+/// Opens what `finetune.pretrained` names: everything but the weights, which are whole.
+///
+/// # Errors
+/// When it is no model that `task` can start from, or damaged.
+pub(crate) fn open(section: &FinetuneSection, task: &TaskConfig) -> anyhow::Result<Basis> {
+    let refuse = |allowed: String| Invalid::new("finetune.pretrained", &section.pretrained, allowed);
+    let basis = Basis::open(&section.pretrained).map_err(|error| refuse(format!("a pretrained model; {error}")))?;
+    let reads = matches!(task, TaskConfig::Classification(_) | TaskConfig::QuestionAnswering(_));
+    let allowed: &[&str] = if reads && section.adapt.is_none() { &ENCODERS } else { &LANGUAGE_MODELS };
+    if !allowed.contains(&basis.kind.as_str()) {
+        return Err(refuse(format!("a model of kind {}; it is of kind {:?}", allowed.join(", "), basis.kind)).into());
     }
-
-    /// Opens the bundle in `folder`.
-    ///
-    /// # Errors
-    /// When it is no language model, or damaged.
-    pub(crate) fn of(folder: &Path, device: Device) -> Result<Self, grulm_tasks::Error> {
-        let Bundle { model, tokenizer, cleaner, .. } = Bundle::<LanguageModel>::open(folder, device)?;
-        Ok(Self { folder: folder.to_owned(), sha256: weights_sha256(folder)?, model, tokenizer, cleaner })
-    }
+    Ok(basis)
 }

@@ -9,6 +9,7 @@ use grulm_cli::{
 use grulm_kernels::Compute;
 use grulm_tasks::{
     Examples, Provenance,
+    bundle::Basis,
     translation::{
         Ensemble, PairExamples, PairScorer, Translation, TranslationConfig, TranslationOptions, Translator,
         TranslatorSettings, for_each_pair, read_translation_data,
@@ -18,7 +19,6 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    pretrained::Pretrained,
     ready::{Ready, TASK_STAGE},
 };
 
@@ -29,10 +29,10 @@ use crate::{
 pub(crate) fn assemble(
     config: &FinetuneConfig,
     task: &TranslationConfig,
-    pretrained: Pretrained,
+    pretrained: Basis,
     device: Device,
 ) -> anyhow::Result<Ready> {
-    let Pretrained { folder, sha256, model, tokenizer, cleaner } = pretrained;
+    let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_translation_data(task, &cleaner, &tokenizer)?;
     if data.valid.is_none() {
         tracing::warn!(
@@ -51,15 +51,13 @@ pub(crate) fn assemble(
         search: task.search(),
         bleu_tokenizer: task.bleu_tokenizer,
     };
-    let sizes = config.finetune.sizes(model.config());
-    let vocab_size = model.vocab_size();
-    drop(model);
-    let translator = Translator::new(&sizes, vocab_size, settings, config.run.seed, device)?;
+    let sizes = config.finetune.sizes(&shape.model);
+    let translator = Translator::new(&sizes, shape.vocab_size, settings, config.run.seed, device)?;
     let parent = if config.finetune.from_scratch {
         None
     } else {
         translator.load_language_model(&folder)?;
-        Some(sha256)
+        Some(weights_sha256)
     };
     let corpus = Some(data.fingerprint());
     let provenance =

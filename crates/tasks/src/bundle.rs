@@ -7,7 +7,7 @@ use std::{
 };
 
 use grulm_corpus::{Cleaner, Tokenizer};
-use grulm_model::{LanguageModel, SHAPE_FILE, WEIGHTS_FILE, WeightFormat};
+use grulm_model::{LanguageModel, SHAPE_FILE, Shape, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tch::Device;
@@ -175,29 +175,41 @@ pub fn save<M: BundleModel>(
     write_json(&folder.join(PROVENANCE_FILE), provenance)
 }
 
-impl<M: BundleModel> Bundle<M> {
-    /// Opens a bundle folder, or the best checkpoint of a run folder.
+/// What bundles of every kind have beside the weights, which were seen to be whole.
+#[derive(Debug)]
+pub struct Basis {
+    /// The bundle's folder.
+    pub folder: PathBuf,
+    /// What it was trained for.
+    pub kind: String,
+    /// Sizes and dropouts of its encoder.
+    pub shape: Shape,
+    /// The tokenizer that it was trained with.
+    pub tokenizer: Tokenizer,
+    /// The cleaning that its corpus had.
+    pub cleaner: Cleaner,
+    /// SHA-256 of its weights, in hexadecimal.
+    pub weights_sha256: String,
+    settings: Value,
+}
+
+impl Basis {
+    /// Opens a bundle folder of any kind, or the best checkpoint of a run folder.
     ///
     /// # Errors
-    /// When a file is missing, not readable, or does not belong to the others, or the bundle is of another kind.
-    pub fn open(path: &Path, device: Device) -> Result<Self, Error> {
+    /// When a file is missing, not readable, or does not belong to the others.
+    pub fn open(path: &Path) -> Result<Self, Error> {
         let folder = locate(path)?;
-        let task_path = folder.join(TASK_FILE);
-        let task = read_task(&task_path)?;
-        let refuse = |path: &Path, reason: String| Error::Bundle { path: path.to_owned(), reason };
-        if task.kind != M::KIND {
-            return Err(refuse(&task_path, format!("kind {:?}; expected {:?}", task.kind, M::KIND)));
-        }
-        let settings = serde_json::from_value(task.settings)
-            .map_err(|e| refuse(&task_path, format!("settings of a {}: {e}", M::KIND)))?;
+        let TaskFile { kind, tokenizer_sha256, cleaning_sha256, weights_sha256: expected, settings, .. } =
+            read_task(&folder.join(TASK_FILE))?;
         let tokenizer = Tokenizer::open(&folder.join(TOKENIZER_FILE))?;
         let cleaner = Cleaner::open(&folder.join(CLEANING_FILE))?;
         let hashes = [
-            (TOKENIZER_FILE, tokenizer.hash().to_owned(), &task.tokenizer_sha256),
-            (CLEANING_FILE, cleaner.hash(), &task.cleaning_sha256),
+            (TOKENIZER_FILE, tokenizer.hash().to_owned(), tokenizer_sha256),
+            (CLEANING_FILE, cleaner.hash(), cleaning_sha256),
         ];
         for (file, found, expected) in hashes {
-            if found != *expected {
+            if found != expected {
                 let reason = format!(
                     "not the file that the model was trained with: its SHA-256 is {found}, {TASK_FILE} says {expected}"
                 );
@@ -205,22 +217,42 @@ impl<M: BundleModel> Bundle<M> {
             }
         }
         let found = weights_sha256(&folder)?;
-        if found != task.weights_sha256 {
-            let reason = format!(
-                "damaged, or of another model: its SHA-256 is {found}, {TASK_FILE} says {}",
-                task.weights_sha256
-            );
+        if found != expected {
+            let reason = format!("damaged, or of another model: its SHA-256 is {found}, {TASK_FILE} says {expected}");
             return Err(refuse(&folder.join(WEIGHTS_FILE), reason));
         }
-        let model = M::open(&folder, settings, device)?;
-        if tokenizer.vocab_size() as i64 != model.vocab_size() {
-            let (entries, vocab) = (tokenizer.vocab_size(), model.vocab_size());
+        let shape = Shape::open(&folder)?;
+        let (entries, vocab) = (tokenizer.vocab_size(), shape.vocab_size);
+        if entries as i64 != vocab {
             let reason = format!("{entries} entries; the model was trained with {vocab}");
             return Err(refuse(&folder.join(TOKENIZER_FILE), reason));
         }
+        Ok(Self { folder, kind, shape, tokenizer, cleaner, weights_sha256: found, settings })
+    }
+}
+
+impl<M: BundleModel> Bundle<M> {
+    /// Opens a bundle folder, or the best checkpoint of a run folder.
+    ///
+    /// # Errors
+    /// When a file is missing, not readable, or does not belong to the others, or the bundle is of another kind.
+    pub fn open(path: &Path, device: Device) -> Result<Self, Error> {
+        let folder = locate(path)?;
+        let (task_path, found) = (folder.join(TASK_FILE), kind(&folder)?);
+        if found != M::KIND {
+            return Err(refuse(&task_path, format!("kind {found:?}; expected {:?}", M::KIND)));
+        }
+        let Basis { tokenizer, cleaner, settings, .. } = Basis::open(&folder)?;
+        let settings = serde_json::from_value(settings)
+            .map_err(|e| refuse(&task_path, format!("settings of a {}: {e}", M::KIND)))?;
+        let model = M::open(&folder, settings, device)?;
         let provenance = read_json(&folder.join(PROVENANCE_FILE))?;
         Ok(Self { model, tokenizer, cleaner, provenance })
     }
+}
+
+fn refuse(path: &Path, reason: String) -> Error {
+    Error::Bundle { path: path.to_owned(), reason }
 }
 
 /// The kind of the bundle in `folder`: what it was trained for.

@@ -21,8 +21,7 @@ use crate::{
     adapt::adapt,
     answer, classify,
     config::{FinetuneConfig, TaskConfig},
-    generate,
-    pretrained::Pretrained,
+    generate, pretrained,
     ready::{Ready, TASK_STAGE},
     translate,
 };
@@ -36,7 +35,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     previous::check(previous.as_ref(), &config, start)?;
     let device = compute::set_up(&config.run)?;
     config.settle_precision(previous.as_ref(), device);
-    let pretrained = Pretrained::open(&config.finetune, device)?;
+    let pretrained = pretrained::open(&config.finetune, &config.task)?;
     let Ready { mut task, mut provenance, facts } = match &config.task {
         TaskConfig::Classification(task) => classify::assemble(&config, task, pretrained, device)?,
         TaskConfig::Generation(task) => generate::assemble(&config, task, pretrained, device)?,
