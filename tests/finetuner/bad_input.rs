@@ -137,7 +137,7 @@ fn what_is_typed_wrongly_is_named() {
         ("no model in it", "predict . --input test.jsonl", 2, &["expected a bundle folder"]),
         ("another file as model", "inspect c.toml", 2, &["c.toml"]),
         ("no --data", "evaluate pretrained", 2, &["--data"]),
-        ("a run inside of the model", "train -c c.toml --set run.dir=pretrained", 2, &["pretrained"]),
+        ("a run in place of the model", "train -c c.toml --set run.dir=pretrained", 2, &["`run.dir`", "starts from"]),
     ];
     for (cause, args, status, says) in rows {
         println!("{cause}");
@@ -150,6 +150,7 @@ fn what_is_typed_wrongly_is_named() {
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
         ("predict model --input none.jsonl --output out.jsonl", 1, "none.jsonl"),
         ("predict model --input test.jsonl --batch-size 0", 2, "--batch-size"),
+        ("predict model --input test.jsonl --output out.csv", 2, "rows are written as JSON Lines"),
         ("predict model --input test.jsonl --encoding utf8mb4", 2, "--encoding"),
         ("predict model --input test.jsonl --n-best 2", 2, "--n-best"),
     ] {

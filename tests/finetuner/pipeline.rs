@@ -229,6 +229,11 @@ fn a_classifier_is_a_start_for_another() {
         json(&place.succeed("inspect other --json"))["labels"],
         serde_json::json!(["mixed", "negative", "positive"])
     );
+    // Not in its own place, which would be gone.
+    let ran = place.run(&format!("{other} --set run.dir=model --overwrite"));
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("`run.dir`"), "{}", ran.stderr);
+    assert!(first.is_dir());
     let speaks = format!("{other}-again --set finetune.adapt.train.epochs=1.0");
     let ran = place.run(&speaks);
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use grulm_config::{Difference, differences};
+use grulm_config::{Difference, Invalid, differences};
 use grulm_tasks::Provenance;
 use grulm_train::{PrecisionSetting, RunFolder, Start, TrainState, checkpoints};
 
@@ -17,13 +17,24 @@ const RESUMABLE: [&str; 4] = ["train.steps", "train.epochs", "train.log_every", 
 /// Refuses a run folder that `start` does not fit: the one of `config`, which holds `previous`.
 ///
 /// # Errors
-/// When it was not said what to do about a run that is there, or it cannot go on with the settings of now.
+/// When it was not said what to do about a run that is there, or it cannot go on with the settings of now, or the model that the
+/// run starts from lies in the folder.
 pub fn check(previous: Option<&Previous>, config: &impl Sections, start: Start) -> anyhow::Result<()> {
+    check_start(config)?;
     match (previous, start) {
         (Some(previous), Start::Fresh) => Err(previous.refuse().into()),
         (Some(previous), Start::Resume) => Ok(previous.check_resumable()?),
         _ => Ok(RunFolder::check(&config.run().dir, start)?),
     }
+}
+
+/// A run replaces what is in its folder.
+fn check_start(config: &impl Sections) -> Result<(), Invalid> {
+    let dir = &config.run().dir;
+    let Some((key, model)) = config.starts_from() else { return Ok(()) };
+    let (Ok(run), Ok(own)) = (dir.canonicalize(), model.canonicalize()) else { return Ok(()) };
+    let allowed = format!("a folder that neither is nor holds `{key}` = {model:?}, the model that the run starts from");
+    Invalid::check("run.dir", dir, !own.starts_with(run), allowed)
 }
 
 /// A run that began earlier.
@@ -59,7 +70,11 @@ impl Previous {
         {
             return Ok(None);
         }
-        let begun_with = grulm_config::load::<C>(&path, &[])?;
+        let foreign = |error: grulm_config::Error| {
+            let dir = run_dir.display();
+            Usage(format!("{dir}: holds a run of another program or version ({error}); choose another run.dir"))
+        };
+        let begun_with = grulm_config::load::<C>(&path, &[]).map_err(foreign)?;
         let precision = begun_with.train().precision;
         let mut config = config.clone();
         // A run goes on in the arithmetic that "auto" chose when it began.
@@ -100,7 +115,7 @@ impl Previous {
         };
         let go_on = if self.check_resumable().is_ok() { "go on with it with --resume, or " } else { "" };
         let dir = self.run_dir.display();
-        Usage(format!("{dir}: holds {what}; {go_on}remove it and start anew with --overwrite"))
+        Usage(format!("{dir}: holds {what}; {go_on}replace it with --overwrite"))
     }
 
     /// Checks that the run can go on with the settings of now.

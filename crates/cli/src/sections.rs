@@ -1,5 +1,7 @@
 //! The sections that the config of every run has.
 
+use std::path::Path;
+
 use grulm_config::Validate;
 use grulm_kernels::{Compute, Precision};
 use grulm_train::{PrecisionSetting, RunConfig, TrainConfig};
@@ -22,6 +24,9 @@ pub trait Sections: Clone + Serialize + DeserializeOwned + Validate {
 
     /// `[train]`, to be changed.
     fn train_mut(&mut self) -> &mut TrainConfig;
+
+    /// The model that the run starts from, and the key that names it.
+    fn starts_from(&self) -> Option<(&'static str, &Path)>;
 
     /// What computes on `device`, and in which arithmetic.
     fn compute(&self, device: Device) -> Compute {

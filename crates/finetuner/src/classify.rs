@@ -139,12 +139,16 @@ fn facts(data: &TrainingData) -> Vec<(String, String)> {
             at(0.95)
         )
     };
-    let labels = data.labels.iter().enumerate().map(|(place, label)| {
-        let of_it = data.train.labels.iter().filter(|&&own| own as usize == place).count();
-        format!("{label} {}", output::grouped(of_it as u64))
-    });
-    let mut rows =
-        vec![("training".to_owned(), texts(&data.train)), ("labels".to_owned(), labels.collect::<Vec<_>>().join(", "))];
-    rows.extend(data.valid.as_ref().map(|valid| ("validation".to_owned(), texts(valid))));
+    let labels = |texts: &LabelledTexts| {
+        let of_each = data.labels.iter().enumerate().map(|(place, label)| {
+            let of_it = texts.labels.iter().filter(|&&own| own as usize == place).count();
+            format!("{label} {}", output::grouped(of_it as u64))
+        });
+        ("labels".to_owned(), of_each.collect::<Vec<_>>().join(", "))
+    };
+    let mut rows = vec![("training".to_owned(), texts(&data.train)), labels(&data.train)];
+    if let Some(valid) = &data.valid {
+        rows.extend([("validation".to_owned(), texts(valid)), labels(valid)]);
+    }
     rows
 }

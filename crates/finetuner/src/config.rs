@@ -1,6 +1,6 @@
 //! The config file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use grulm_cli::sections::Sections;
 use grulm_config::{Invalid, Validate};
@@ -213,12 +213,14 @@ impl Sections for FinetuneConfig {
     fn train_mut(&mut self) -> &mut TrainConfig {
         &mut self.train
     }
+
+    fn starts_from(&self) -> Option<(&'static str, &Path)> {
+        Some(("finetune.pretrained", &self.finetune.pretrained))
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
 
     const TASK: &str = "kind = 'classification', train = ['t.jsonl']";

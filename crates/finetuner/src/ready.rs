@@ -14,6 +14,9 @@ use crate::config::FinetuneConfig;
 /// The number of the stage that learns the task; that of adaptation is 0.
 pub(crate) const TASK_STAGE: u64 = 1;
 
+/// With fewer steps than this, a warning is due.
+const FEW: u64 = 100;
+
 /// A task, and what is known before training.
 pub(crate) struct Ready {
     pub(crate) task: Box<dyn Task>,
@@ -38,11 +41,22 @@ impl Ready {
         let params = task.params();
         let epoch = task.steps_per_epoch(config.train.accumulate);
         let layers = Layers::new(config.finetune.layers(), params, epoch)?;
-        let last = config.train.total_steps(epoch).saturating_sub(1);
-        let learns = params.iter().filter(|param| layers.factor(param.group, last) > 0.0);
+        let steps = config.train.total_steps(epoch);
+        let learns = params.iter().filter(|param| layers.factor(param.group, steps.saturating_sub(1)) > 0.0);
         let learning: u64 = learns.map(|param| param.tensor.numel() as u64).sum();
         let parameters = format!("{}, {} of them learn", grouped(params.count() as u64), grouped(learning));
         facts.push(("parameters".into(), parameters.clone()));
+        let steps = match config.train.budget {
+            Some(_) => count(epoch, "step") + " an epoch, as many as train.budget allows",
+            None => {
+                if steps < FEW {
+                    let said = count(steps, "step");
+                    tracing::warn!("{said} in all teach little: more epochs, or a smaller train.batch_size, make more");
+                }
+                format!("{}, {} an epoch", count(steps, "step"), grouped(epoch))
+            }
+        };
+        facts.push(("length".into(), steps));
         tracing::info!(
             "{} with {}, {} kernels, {} arithmetic; parameters {parameters}; {} an epoch",
             device_name(device),

@@ -6,8 +6,9 @@ use crate::Confusion;
 /// the quotients has the lowest negative log likelihood (Guo et al. 2017, "On calibration of modern neural networks",
 /// arXiv 1706.04599). Order, and so every decision for the likeliest class, stays.
 ///
-/// It lies in `0.05..=20`, where it ends if the likelihood still rises there: logits that are all right could grow without
-/// end. It is 1 where there is nothing to learn from: no example, one class, a logit that is not finite.
+/// As few examples that are all right would ask for certainty, the target of each is not 1, but (N + 1) / (N + C), and the rest
+/// the same for each other class (Platt 1999, "Probabilistic outputs for support vector machines"). It lies in `0.05..=20`, where
+/// it ends if the likelihood still rises there. It is 1 where there is nothing to learn from: no example, one class, a logit that is not finite.
 ///
 /// # Panics
 /// When `logits` is not a multiple of `gold`, or a class of `gold` is not below C.
@@ -40,18 +41,21 @@ pub fn temperature(logits: &[f32], gold: &[usize]) -> f64 {
 /// The derivative of the negative log likelihood by `scale`, the inverse of the temperature.
 fn slope(logits: &[f32], classes: usize, gold: &[usize], scale: f64) -> f64 {
     let examples = logits.chunks_exact(classes).zip(gold);
+    let other = 1.0 / (gold.len() + classes) as f64;
     examples
         .map(|(logits, &gold)| {
             let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let (mut weights, mut weighted) = (0.0, 0.0);
+            let (mut weights, mut weighted, mut sum) = (0.0, 0.0, 0.0);
             for &logit in logits {
                 // Relative to the largest, so that nothing overflows and equal logits cancel exactly.
                 let logit = f64::from(logit) - largest;
                 let weight = (scale * logit).exp();
                 weights += weight;
                 weighted += weight * logit;
+                sum += logit;
             }
-            weighted / weights - (f64::from(logits[gold]) - largest)
+            let own = f64::from(logits[gold]) - largest;
+            weighted / weights - (1.0 - classes as f64 * other) * own - other * sum
         })
         .sum()
 }
@@ -108,18 +112,18 @@ mod tests {
             let found = temperature(logits, gold);
             assert!((found / expect - 1.0).abs() < 1e-6, "{found} instead of {expect}");
         };
-        // One of four is wrong: the logit that gives 3/4 is ln 3.
-        check(&[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0], &[0, 0, 0, 1], 2.0 / 3f64.ln());
-        // Here it is 1800 / ln 2, beyond the range; and nothing overflows.
+        // Targets of 5/6; one of four is wrong: the logit that gives their mean, 2/3, is ln 2.
+        check(&[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0, 0.0], &[0, 0, 0, 1], 2.0 / 2f64.ln());
+        // Here it is 1800 / ln 1.5, beyond the range; and nothing overflows.
         check(&[900.0, -900.0, 900.0, -900.0, 900.0, -900.0], &[0, 0, 1], 20.0);
         // from scipy.optimize import minimize_scalar; from scipy.special import log_softmax
         // z = np.array([[3, 1, -2], [0.5, 2.5, 1], [4, 0, 1], [-1, 0, 3], [2, 1.5, 0], [0, 5, 1]]); y = [0, 2, 0, 2, 1, 1]
-        // f = lambda t: -log_softmax(z / t, axis=1)[range(6), y].sum()
+        // p = (np.eye(3)[y] * 6 + 1) / 9; f = lambda t: -(p * log_softmax(z / t, axis=1)).sum()
         // minimize_scalar(f, bounds=(.05, 20), method="bounded", options=dict(xatol=1e-12)).x
         let logits = [3.0, 1.0, -2.0, 0.5, 2.5, 1.0, 4.0, 0.0, 1.0, -1.0, 0.0, 3.0, 2.0, 1.5, 0.0, 0.0, 5.0, 1.0];
-        check(&logits, &[0, 2, 0, 2, 1, 1], 1.135_388_501_8);
+        check(&logits, &[0, 2, 0, 2, 1, 1], 2.273_664_490_7);
         // All right, all wrong, nothing to learn from.
-        check(&[1.0, 0.0, 0.0, 1.0], &[0, 1], 0.05);
+        check(&[1.0, 0.0, 0.0, 1.0], &[0, 1], 1.0 / 3f64.ln());
         check(&[1.0, 0.0, 0.0, 1.0], &[1, 0], 20.0);
         check(&[], &[], 1.0);
         check(&[1.0, 2.0], &[0, 0], 1.0);
@@ -174,7 +178,8 @@ mod tests {
             let nll = |temperature: f64| -> f64 {
                 let row = |row: &[f32], gold: usize| {
                     let scaled: Vec<f64> = row.iter().map(|&logit| f64::from(logit) / temperature).collect();
-                    scaled.iter().map(|z| z.exp()).sum::<f64>().ln() - scaled[gold]
+                    let target = (scaled[gold] * 10.0 + scaled.iter().sum::<f64>()) / 13.0;
+                    scaled.iter().map(|z| z.exp()).sum::<f64>().ln() - target
                 };
                 logits.chunks(3).zip(&gold).map(|(logits, &gold)| row(logits, gold)).sum()
             };

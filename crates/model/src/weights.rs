@@ -106,6 +106,8 @@ pub fn save_tensors(path: &Path, named: &[(String, Tensor)]) -> Result<(), Error
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let temporary = path.with_extension("part");
+    // With the permissions of any new file: the library would let only its owner read it.
+    std::fs::File::create(&temporary).map_err(io)?;
     safetensors::serialize_to_file(views, None, &temporary).map_err(|e| not_safetensors(path, &e))?;
     std::fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&temporary, path).map_err(io)

@@ -58,6 +58,10 @@ impl Sections for PretrainConfig {
     fn train_mut(&mut self) -> &mut TrainConfig {
         &mut self.train
     }
+
+    fn starts_from(&self) -> Option<(&'static str, &Path)> {
+        self.train.init.as_deref().map(|init| ("train.init", init))
+    }
 }
 
 impl PretrainConfig {

@@ -86,7 +86,19 @@ pub struct Scores {
     pub figures: Vec<(String, f64)>,
 }
 
+/// The name of the mean negative log likelihood among the figures.
+const NLL: &str = "nll";
+
 impl Scores {
+    /// Whether these are better than `other`: by the criterion; of equals by the likelihood, where both have one. A criterion
+    /// that is not finite never is.
+    #[must_use]
+    pub fn are_better_than(&self, other: &Self) -> bool {
+        let likelier = || matches!((self.get(NLL), other.get(NLL)), (Some(own), Some(other)) if own < other);
+        self.criterion.is_finite()
+            && (self.criterion < other.criterion || (self.criterion == other.criterion && likelier()))
+    }
+
     /// The figure of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
@@ -136,4 +148,28 @@ pub trait Task {
     /// # Errors
     /// When a file cannot be written.
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equals_the_likelier_is_better() {
+        let scores = |criterion: f64, nll: Option<f64>| Scores {
+            criterion,
+            figures: nll.map(|nll| (NLL.to_owned(), nll)).into_iter().collect(),
+        };
+        let check = |own: (f64, Option<f64>), other: (f64, Option<f64>), expect: bool| {
+            assert_eq!(scores(own.0, own.1).are_better_than(&scores(other.0, other.1)), expect, "{own:?}, {other:?}");
+        };
+        check((0.1, Some(2.0)), (0.2, Some(1.0)), true);
+        check((0.2, Some(1.0)), (0.1, Some(2.0)), false);
+        check((0.1, Some(0.5)), (0.1, Some(0.6)), true);
+        check((0.1, Some(0.6)), (0.1, Some(0.6)), false);
+        check((0.1, Some(0.6)), (0.1, None), false);
+        check((0.1, None), (0.1, None), false);
+        check((f64::NAN, Some(0.1)), (0.1, Some(0.6)), false);
+        check((f64::NEG_INFINITY, None), (0.1, None), false);
+    }
 }

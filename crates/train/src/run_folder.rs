@@ -96,7 +96,7 @@ impl RunFolder {
             Start::Fresh if is_run => {
                 let newest = checkpoint::list(path)?.first().map(|(step, _)| format!(", at step {step}"));
                 let reason = format!(
-                    "holds a run already{}; go on with it with --resume, or remove it and start anew with --overwrite",
+                    "holds a run already{}; go on with it with --resume, or replace it with --overwrite",
                     newest.unwrap_or_default()
                 );
                 Err(Error::run_folder(path, reason))

@@ -64,10 +64,12 @@ impl TrainState {
         }
     }
 
-    /// Takes note of an evaluation; says whether it is the best so far. A criterion that is not finite never is.
+    /// Takes note of an evaluation; says whether it is the best so far.
     pub(crate) fn note(&mut self, scores: &Scores) -> bool {
-        let before = self.best.as_ref().map(|best| best.scores.criterion);
-        let improved = scores.criterion.is_finite() && before.is_none_or(|before| scores.criterion < before);
+        let improved = match &self.best {
+            Some(best) => scores.are_better_than(&best.scores),
+            None => scores.criterion.is_finite(),
+        };
         if improved {
             self.best = Some(Best { step: self.step, scores: finite(scores) });
             self.evaluations_since_best = 0;

@@ -37,7 +37,9 @@ impl Records {
                     path: path.to_owned(),
                     position: None,
                     found: "the name of another kind of file".into(),
-                    expected: "a file named .jsonl, .ndjson, .csv or .tsv, also with .gz or .zst behind".into(),
+                    expected: "a file named .jsonl, .ndjson, .csv or .tsv, also with .gz or .zst behind, or that its lines are asked for \
+                               (--lines; --references; source and target of translations)"
+                        .into(),
                 });
             }
         };

@@ -197,6 +197,17 @@ fn write<T>(
     record: impl Fn(T) -> Record,
     alone: Option<&str>,
 ) -> anyhow::Result<Ending> {
+    if let (Stream::File(path), None) = (&args.output, alone) {
+        let table =
+            path.extension().is_some_and(|name| name.eq_ignore_ascii_case("csv") || name.eq_ignore_ascii_case("tsv"));
+        if table {
+            let path = path.display();
+            return Err(Usage(format!(
+                "--output {path}: rows are written as JSON Lines; choose a name that ends in .jsonl"
+            ))
+            .into());
+        }
+    }
     let path = match &args.output {
         Stream::Standard => {
             let mut to = Lines { name: "standard output".into(), output: BufWriter::new(io::stdout().lock()) };
