@@ -32,6 +32,8 @@ FIGURES = {
     "question_answering": [("exact_match", "exact match", 1), ("f1", "F1", 1)],
     "translation": [("bleu", "BLEU", 1), ("chrf", "chrF", 1)],
 }
+# Where a config starts from a classifier, which was shown labels, the comparison starts from the language model beneath.
+BENEATH = {"sentiment": ["finetune.pretrained=runs/reviews/model", "finetune.layer_decay=1.0"]}
 WAYS = {
     "scratch": ("from scratch", ["finetune.from_scratch=true", "finetune.layer_decay=1.0"]),
     "frozen": ("head alone", ["finetune.freeze_layers={layers}"]),
@@ -66,7 +68,7 @@ def subset(files, labels, seed):
 def settings(config, way, labels, seed):
     """What is set beside the config for one run: its folder, and `--set` values."""
     name, task, train = config.stem, tomllib.loads(config.read_text())["task"], tomllib.loads(config.read_text())["train"]
-    sets = [f"run.seed={seed}"]
+    sets = [f"run.seed={seed}", *BENEATH.get(name, [])]
     if labels != "all":
         part = subset(task["train"], int(labels), seed)
         sets.append(f'task.train=["{part}"]')

@@ -144,6 +144,7 @@ struct Refused {
 
 /// Answers with their starts, as SQuAD's JSON has them.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with text and answer_start")]
 struct Listed {
     text: String,
     answer_start: u64,
@@ -151,6 +152,7 @@ struct Listed {
 
 /// Answers and their starts side by side, as rows have them.
 #[derive(Deserialize)]
+#[serde(expecting = "an object with two lists")]
 struct Parallel {
     text: Vec<String>,
     answer_start: Vec<u64>,
