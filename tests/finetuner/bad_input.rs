@@ -119,6 +119,10 @@ fn what_is_typed_wrongly_is_named() {
     config("kind.toml", "\"classification\"", "\"clasification\"");
     config("type.toml", "train = [\"train.jsonl\"]", "train = 7");
     config("range.toml", "dropout = 0.1", "dropout = 1.0");
+    // A run of `pretrainer`.
+    std::fs::create_dir_all(place.path("other/checkpoints")).unwrap();
+    place.write("other/config.toml", "[run]\ndir = \"other\"\n[corpus]\ndir = \"corpus\"\n");
+    place.write("other/metrics.jsonl", "");
     place.write("bad.csv", "text,label\n\"never closed,positive\n");
     let rows: &[(&str, &str, i32, &[&str])] = &[
         ("nothing", "", 2, &["Usage"]),
@@ -137,6 +141,7 @@ fn what_is_typed_wrongly_is_named() {
         ("no model in it", "predict . --input test.jsonl", 2, &["expected a bundle folder"]),
         ("another file as model", "inspect c.toml", 2, &["c.toml"]),
         ("no --data", "evaluate pretrained", 2, &["--data"]),
+        ("a run of the other program", "train -c c.toml --set run.dir=other", 2, &["other: ", "another program"]),
         ("a run in place of the model", "train -c c.toml --set run.dir=pretrained", 2, &["`run.dir`", "starts from"]),
     ];
     for (cause, args, status, says) in rows {

@@ -221,7 +221,9 @@ fn a_classifier_is_a_start_for_another() {
         place.write(file, &place.read(file).replacen("\"positive\"", "\"mixed\"", 9));
     }
     let other = "train -c c.toml --set finetune.pretrained=model --set run.dir=other";
-    place.succeed(&format!("{other} --set train.epochs=1.0 --set finetune.freeze_layers=3"));
+    let frozen = place.run(&format!("{other} --set train.epochs=1.0 --set finetune.freeze_layers=3"));
+    assert_eq!(frozen.status, Some(0), "{}", frozen.stderr);
+    assert!(frozen.stderr.contains("teach little"), "{}", frozen.stderr);
     let (first, second) = (best(&place, "model"), best(&place, "other"));
     assert_eq!(encoder(&second), encoder(&first));
     assert_eq!(parent(&second), weights_sha256(&first).unwrap());

@@ -106,9 +106,10 @@ pub fn save_tensors(path: &Path, named: &[(String, Tensor)]) -> Result<(), Error
         })
         .collect::<Result<Vec<_>, Error>>()?;
     let temporary = path.with_extension("part");
-    // With the permissions of any new file: the library would let only its owner read it.
-    std::fs::File::create(&temporary).map_err(io)?;
+    // The library lets only the owner read its files; ours are as any new file.
+    let permissions = std::fs::File::create(&temporary).and_then(|file| file.metadata()).map_err(io)?.permissions();
     safetensors::serialize_to_file(views, None, &temporary).map_err(|e| not_safetensors(path, &e))?;
+    std::fs::set_permissions(&temporary, permissions).map_err(io)?;
     std::fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(io)?;
     std::fs::rename(&temporary, path).map_err(io)
 }
@@ -184,6 +185,10 @@ mod tests {
             format.pack("m", &matrix, &mut named).unwrap();
             format.pack("v", &vector, &mut named).unwrap();
             save_tensors(&path, &named).unwrap();
+            let plain = folder.path().join("plain");
+            std::fs::write(&plain, "").unwrap();
+            let [own, any] = [&path, &plain].map(|path| std::fs::metadata(path).unwrap().permissions());
+            assert_eq!(own, any, "the permissions of any new file");
             let loaded = WeightFormat::unpack(load_tensors(&path).unwrap(), &path).unwrap();
             for (name, expected) in [("m", &matrix), ("v", &vector)] {
                 let (_, found) = loaded.iter().find(|(own, _)| own == name).unwrap();
