@@ -48,7 +48,8 @@ pub struct QuestionRows {
 /// themselves first; a context is read once, however many questions are asked about it. Then each context
 ///
 /// - finds the questions' words in itself, by embedding, as in DrQA (Chen et al., arXiv 1704.00051) and `FastQA` (Weissenborn et
-///   al., arXiv 1703.04816), and by what they mean there (Seo et al., arXiv 1611.01603; Huang et al., arXiv 1711.07341),
+///   al., arXiv 1703.04816), and with each what the question says at its place; and by what they mean there (Seo et al., arXiv
+///   1611.01603; Huang et al., arXiv 1711.07341),
 /// - is read again with what was found,
 /// - is matched with itself (Wang et al., R-Net, 2017; the residual form of Clark and Gardner, arXiv 1710.10723), and read a last
 ///   time, for the pointers.
@@ -101,7 +102,7 @@ impl SpanReader {
         let embedding = layers.first().copied().unwrap_or_default();
         let name = |part: &str| format!("{prefix}.{part}");
         // One more, which the reader finds out itself.
-        let pair = 2 * h + 2 * both + match_features + 1;
+        let pair = 2 * h + 3 * both + match_features + 1;
         Ok(Self {
             lexical: Linear::new(params, &name("lexical"), (embedding, h), group),
             mix: Linear::new(params, &name("mix"), (layers.iter().sum(), both), group),
@@ -187,11 +188,13 @@ impl SpanReader {
         let outside = no_question.f_unsqueeze(1)?;
         let by_words = products(&context.lexical, &question.lexical)?;
         let words = found(&by_words, &outside, &question.lexical)?;
+        // What is asked can lie in the place of a word alone: "what is north of it", or "what is it north of".
+        let roles = found(&by_words, &outside, &question.contextual)?;
         let by_meaning = self.similarity.scores(&context.keys, &question.keys)?;
         let meaning = found(&by_meaning, &outside, &question.contextual)?;
         let sought = sought(&by_words, no_context, no_question)?;
         let same = [words.f_mul(&context.lexical)?, meaning.f_mul(&context.contextual)?];
-        Ok(Tensor::f_cat(&[&same[0], &words, &same[1], &meaning, features, &sought], 2)?)
+        Ok(Tensor::f_cat(&[&same[0], &words, &roles, &same[1], &meaning, features, &sought], 2)?)
     }
 
     /// Texts read by themselves, and what the language model says of them, `[T, B, 2H]`.

@@ -23,7 +23,7 @@
 //!
 //! lexical, mix, contextual = affine(4, H), affine(9, 2 * H), both_ways(2 * H + TOKEN)
 //! similarity, question = similar(2 * H), affine(2 * H, 1)
-//! context_part, question_part = affine(5 * H, 2 * H), affine(6 * H + MATCH + 1, 2 * H)
+//! context_part, question_part = affine(5 * H, 2 * H), affine(8 * H + MATCH + 1, 2 * H)
 //! fuse, self_similarity, self_part, refine = both_ways(2 * H), similar(2 * H), affine(6 * H, 2 * H), both_ways(2 * H)
 //! start, end, head, tail = affine(2 * H, 2 * H), affine(2 * H, 2 * H), affine(2 * H, H), affine(2 * H, H)
 //!
@@ -46,9 +46,10 @@
 //!     (words, mixed, read), (asked_words, _, asked) = contexts[c], questions[q]
 //!     by_words = words @ asked_words.T
 //!     by_meaning = (keys(read, similarity) * similarity[2]) @ keys(asked, similarity).T
-//!     found_words, found = by_words.softmax(1) @ asked_words, by_meaning.softmax(1) @ asked
+//!     found_words, roles = by_words.softmax(1) @ asked_words, by_words.softmax(1) @ asked
+//!     found = by_meaning.softmax(1) @ asked
 //!     sought = by_words.softmax(0).sum(1, keepdim=True)
-//!     pair = [words * found_words, found_words, read * found, found, matches[: len(read), row], sought]
+//!     pair = [words * found_words, found_words, roles, read * found, found, matches[: len(read), row], sought]
 //!     x = (linear(torch.cat(pair, 1), *question_part) + linear(torch.cat([words, mixed, read], 1), *context_part)).relu()
 //!     x = fuse(x)
 //!     scores = (keys(x, self_similarity) * self_similarity[2]) @ keys(x, self_similarity).T
@@ -93,9 +94,9 @@ fn spans_are_scored_as_pytorch_scores_them() {
     let scores = no_grad(|| reader.read(&contexts, &questions, &rows, None, Compute::fp32())).unwrap();
     let best = scores.best(1, 100).unwrap();
     let expect = [
-        ([-0.033332, 1.439881, -0.015109], (4, 4)),
-        ([1.363888, 2.379703, 0.884782], (4, 4)),
-        ([1.021062, 1.808583, 1.058619], (2, 2)),
+        ([-0.012086, 1.427968, -0.155282], (4, 4)),
+        ([0.85489, 1.873005, 0.555338], (4, 4)),
+        ([0.817801, 1.475581, 0.714433], (2, 2)),
     ];
     for (row, (numbers, (start, end))) in (0..).zip(expect) {
         let found = [scores.none().unwrap(), scores.total().unwrap(), best.scores.squeeze_dim(1)];
