@@ -44,7 +44,11 @@ impl Source<'_> {
             FaultKind::Type { found, expected } => {
                 // A type that looks into a table before it decides reports a value inside of it.
                 let found = found.or(value).unwrap_or_default();
-                let invalid = Invalid { key, found, allowed: plain_type(&expected) };
+                let mut allowed = plain_type(&expected);
+                if expected == "a sequence" && found.starts_with('"') {
+                    allowed.push_str(&format!(", as in [{found}]"));
+                }
+                let invalid = Invalid { key, found, allowed };
                 Error::Invalid { place, invalid, suggestion: None }
             }
             FaultKind::Other(reason) => Error::Rejected { place, key, found: value.unwrap_or_default(), reason },

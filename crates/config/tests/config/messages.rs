@@ -88,7 +88,8 @@ fn wrong_types() {
     check("train.budget = 60", &[], "a.toml:1: `train.budget` = 60: allowed: a string");
     check("train.budget = 2024-01-01", &[], "a.toml:1: `train.budget` = 2024-01-01: allowed: a string");
     check("run.dir = 1", &[], "a.toml:1: `run.dir` = 1: allowed: a path, as a string");
-    check("corpus.train = 'a.txt'", &[], "a.toml:1: `corpus.train` = \"a.txt\": allowed: an array");
+    check("corpus.train = 'a.txt'", &[], "a.toml:1: `corpus.train` = \"a.txt\": allowed: an array, as in [\"a.txt\"]");
+    check("corpus.train = 3", &[], "a.toml:1: `corpus.train` = 3: allowed: an array");
     check("[corpus]\ntrain = [\n'a.txt',\n3]", &[], "a.toml:4: `corpus.train[1]` = 3: allowed: a string");
     check("run = 3", &[], "a.toml:1: `run` = 3: allowed: a table");
     check("[[run]]\nseed = 1", &[], "a.toml:1: `run` = [{seed = 1}]: allowed: a table");

@@ -93,7 +93,7 @@ pub fn documents(input: &Input, options: &ReadOptions) -> Result<Documents, Erro
     let table = |delimiter| {
         let table = Table::new(text(LineEnds::Keep)?, delimiter, path)?;
         let fields = options.text_field.present(|field| table.has_column(field));
-        let column = |field: &&str| table.column(field, Some("corpus.text_field"), path);
+        let column = |field: &&str| table.column(field, Some("text_field"), path);
         let columns = fields.iter().map(column).collect::<Result<_, _>>()?;
         Ok::<_, Error>(Reading::Table(table, columns))
     };

@@ -54,7 +54,7 @@ impl Column {
             path: path.to_owned(),
             position: None,
             found,
-            expected: format!("a string column `{field}` (corpus.text_field)"),
+            expected: format!("a string column `{field}` (text_field)"),
         })?;
         let batch = Vec::new().into_iter();
         Ok(Self { file, length, column, field: field.to_owned(), group: None, groups: 0, batch, read: 0 })
@@ -81,7 +81,7 @@ impl Column {
             }
         };
         self.read = position;
-        let expected = || format!("a string `{}` (corpus.text_field)", self.field);
+        let expected = || format!("a string `{}` (text_field)", self.field);
         let value = value.ok_or_else(|| malformed(path, position, format!("`{}` is null", self.field), expected()))?;
         let text = value.as_utf8().map_err(|error| malformed(path, position, error.to_string(), expected()))?;
         Ok(Some(Document { position, text: text.to_owned() }))

@@ -63,7 +63,7 @@ impl<R: Read> JsonLines<R> {
         let Some((position, record)) = self.next_record(path)? else { return Ok(()) };
         for field in fields.present(|field| record.contains_key(field)) {
             let text = string_of(&record, field)
-                .map_err(|found| malformed(path, position, found, format!("a string {fields} (corpus.text_field)")))?;
+                .map_err(|found| malformed(path, position, found, format!("a string {fields} (text_field)")))?;
             documents.push_back(Document { position, text });
         }
         Ok(())

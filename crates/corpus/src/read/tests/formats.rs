@@ -136,7 +136,7 @@ fn malformed_json_rows_are_named() {
     };
     check("{\"text\":\"a\"", &["malformed JSON", "EOF", "expected a JSON object"]);
     check("{\"text\":\"a\"} x", &["malformed JSON", "trailing"]);
-    check("{\"text\":\"\\ud800\"}", &["`text` is malformed JSON", "expected a string `text` (corpus.text_field)"]);
+    check("{\"text\":\"\\ud800\"}", &["`text` is malformed JSON", "expected a string `text` (text_field)"]);
     check(&"[".repeat(100_000), &["malformed JSON", "EOF"]);
     check("[\"a\"]", &["an array instead of an object"]);
     check("{\"label\":1,\"body\":\"a\"}", &["no `text` beside `label`, `body`", "expected a string `text`"]);
@@ -161,7 +161,7 @@ fn tables() {
 #[test]
 fn malformed_tables_are_named() {
     let check = |name: &str, content: &str, parts: &[&str]| check_error(read_content(name, content.as_bytes()), parts);
-    check("a.csv", "id,body\n1,a\n", &["a.csv: no `text` beside `id`, `body`", "column `text` (corpus.text_field)"]);
+    check("a.csv", "id,body\n1,a\n", &["a.csv: no `text` beside `id`, `body`", "column `text` (text_field)"]);
     check("a.tsv", "id,text\n1,a\n", &["a.tsv: no `text` beside `id,text`"]);
     check("a.csv", "id,text\n1,\"a\nb\"\n2,b,c\n3,d", &["a.csv:2: 3 fields on line 4", "expected 2"]);
     check("a.csv", "id,text\n1\n", &["a.csv:1: 1 fields on line 2"]);
@@ -200,5 +200,5 @@ fn several_fields_are_documents_of_their_own() {
         &["f.jsonl:1: no `source` beside `text`", "`source` or `target`"],
     );
     check_error(read("g.jsonl", "{\"source\": \"a\", \"target\": null}"), &["g.jsonl:1: `target` is null"]);
-    check_error(read("h.csv", "text\na\n"), &["h.csv: no `source` beside `text`", "(corpus.text_field)"]);
+    check_error(read("h.csv", "text\na\n"), &["h.csv: no `source` beside `text`", "(text_field)"]);
 }
