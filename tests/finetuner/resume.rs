@@ -50,6 +50,13 @@ fn every_stage_resumes_bit_for_bit() {
     cut(&place.path("model"), 0);
     place.succeed(&format!("train -c c.toml {STAGES} --resume"));
     assert!(trace(&place, "model") == whole, "stopped in the first stage");
+    // At the end of the adaptation, between its last checkpoint and what names it.
+    cut(&place.path("model"), 0);
+    for pointer in ["last", "best"] {
+        place.write(&format!("model/adapt/{pointer}"), "step-0000010\n");
+    }
+    place.succeed(&format!("train -c c.toml {STAGES} --resume"));
+    assert!(trace(&place, "model") == whole, "stopped between the stages");
 }
 
 #[test]

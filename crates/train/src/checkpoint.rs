@@ -50,15 +50,19 @@ pub fn best_checkpoint(run_dir: &Path) -> Result<PathBuf, Error> {
     Ok(folder)
 }
 
-/// The best checkpoint of the run in `run_dir`, where the run has come to its end.
+/// The best checkpoint of the run in `run_dir`, which this process has locked, where the run has come to its end and that
+/// checkpoint is whole.
 ///
 /// # Errors
-/// When the folder cannot be read.
+/// When the folder cannot be read or written to.
 pub fn finished(run_dir: &Path) -> Result<Option<PathBuf>, Error> {
-    match newest_whole(run_dir)? {
-        Some((_, state)) if state.finished => best_checkpoint(run_dir).map(Some),
-        _ => Ok(None),
+    let Some((_, state)) = newest_whole(run_dir)?.filter(|(_, state)| state.finished) else { return Ok(None) };
+    if lost_best(run_dir, &state)?.is_some() {
+        return Ok(None);
     }
+    // The run may have been killed before `last` and `best` named its last checkpoint.
+    point(run_dir, &state)?;
+    best_checkpoint(run_dir).map(Some)
 }
 
 /// The folder name of the checkpoint after `step` updates.
@@ -217,16 +221,19 @@ fn set_aside(path: &Path) -> Result<(), Error> {
     fs::rename(path, &aside).map_err(Error::io(path))
 }
 
-/// Whether the checkpoint after `step` updates is there and whole. One that is damaged is set aside, with a warning.
-pub(crate) fn is_there(run_dir: &Path, step: u64) -> Result<bool, Error> {
+/// The step of the best checkpoint that `state` knows, where it is not there or not whole, beside a newest one that is. One that
+/// is damaged is set aside, with a warning.
+pub(crate) fn lost_best(run_dir: &Path, state: &TrainState) -> Result<Option<u64>, Error> {
+    let Some(step) = state.best.as_ref().map(|best| best.step).filter(|&best| best != state.step) else {
+        return Ok(None);
+    };
     let path = run_dir.join(FOLDER).join(name(step));
-    if !path.is_dir() {
-        return Ok(false);
+    if path.is_dir() {
+        let Err(error) = verify(&path, step) else { return Ok(None) };
+        tracing::warn!("passing over {}: {error}", path.display());
+        set_aside(&path)?;
     }
-    let Err(error) = verify(&path, step) else { return Ok(true) };
-    tracing::warn!("passing over {}: {error}", path.display());
-    set_aside(&path)?;
-    Ok(false)
+    Ok(Some(step))
 }
 
 /// Whether the best checkpoint of the run in `run_dir` is there, and every file of it is as it was saved.

@@ -207,11 +207,8 @@ fn resume(
         state.finished = false;
         state.evaluations_since_best = 0;
     }
-    if let Some(best) = &state.best
-        && best.step != state.step
-        && !checkpoint::is_there(run_dir, best.step)?
-    {
-        tracing::warn!("the best checkpoint, of step {}, is lost; the next evaluation is the best so far", best.step);
+    if let Some(step) = checkpoint::lost_best(run_dir, &state)? {
+        tracing::warn!("the best checkpoint, of step {step}, is lost; the next evaluation is the best so far");
         state.best = None;
     }
     checkpoint::point(run_dir, &state)?;
