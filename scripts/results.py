@@ -73,7 +73,7 @@ def fine_tuned(folders, config):
     return [
         f"`{folders[0]}`",
         "random weights" if start["from_scratch"] else f"`{start['pretrained']}`",
-        f"{statistics.median(seconds_of(folder)[0] for folder in folders) / 60:.0f}" + (f" ({threads} thread)" if threads else ""),
+        f"{statistics.median(seconds_of(folder)[0] for folder in folders) / 60:.0f}" + (f" ({threads} thread{"s" if threads > 1 else ""})" if threads else ""),
         figures(valid),
         figures(test) if len(test) == len(folders) else "-",
     ]
