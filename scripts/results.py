@@ -70,10 +70,11 @@ def fine_tuned(folders, config):
     valid = [json.loads((folder / "provenance.json").read_text())["scores"] for folder in best]
     test = [json.loads((folder / "test.json").read_text())["scores"] for folder in folders if (folder / "test.json").exists()]
     start, threads = config["finetune"], config["run"]["threads"]
+    minutes = statistics.median(seconds_of(folder)[0] for folder in folders) / 60
     return [
         f"`{folders[0]}`",
         "random weights" if start["from_scratch"] else f"`{start['pretrained']}`",
-        f"{statistics.median(seconds_of(folder)[0] for folder in folders) / 60:.0f}" + (f" ({threads} thread{"s" if threads > 1 else ""})" if threads else ""),
+        f"{minutes:.0f}" + (f" ({threads} thread{'s' * (threads > 1)})" if threads else ""),
         figures(valid),
         figures(test) if len(test) == len(folders) else "-",
     ]
