@@ -138,7 +138,7 @@ fn a_smaller_model_says_what_it_lost() {
     let place = Workplace::new();
     let mut sizes = Vec::new();
     for format in ["fp16", "int8"] {
-        place.succeed(&format!("train -c c.toml --overwrite --set run.save_as={format}"));
+        place.succeed(&format!("train -c c.toml --overwrite --set task.ngrams=2 --set run.save_as={format}"));
         let scores = evaluate(&place, "model/saved");
         assert_eq!(scores["saved_in"], format);
         let accuracy = |scores: &Value| scores["accuracy"].as_f64().unwrap();
@@ -146,7 +146,8 @@ fn a_smaller_model_says_what_it_lost() {
         assert!((accuracy(&scores) - before).abs() <= 0.03, "{format}: {scores}, before {before}");
         assert!(scores["validation_after_rounding"]["accuracy"].is_number(), "{scores}");
         assert!(place.succeed("evaluate model/saved --data test.jsonl").contains("before rounding"));
-        assert!(place.succeed("inspect model/saved").contains("saved in"));
+        let inspected = place.succeed("inspect model/saved");
+        assert!(inspected.contains("saved in") && inspected.contains("n-grams"), "{inspected}");
         sizes.push(fs::metadata(place.path("model/saved/model.safetensors")).unwrap().len());
     }
     let best = place.path("model/checkpoints").join(place.read("model/best").trim());

@@ -7,7 +7,7 @@ use crate::program::Workplace;
 const STAGES: &str = "--set finetune.adapt.train.steps=30 --set finetune.adapt.train.batch_size=8 \
     --set finetune.adapt.train.precision=fp32 --set finetune.adapt.train.checkpoint_every=10 \
     --set finetune.unfreeze=gradual --set train.epochs=2.0 --set train.checkpoint_every=10 --set train.keep=100 \
-    --set finetune.adapt.train.keep=100";
+    --set finetune.adapt.train.keep=100 --set task.ngrams=2";
 
 /// Weights and metrics of a run: what is deterministic.
 pub(crate) fn trace(place: &Workplace, dir: &str) -> Vec<Vec<u8>> {

@@ -169,7 +169,9 @@ fn layers(sizes: &ModelConfig, params: &Params, top: &str) -> Vec<Layer> {
         layer if layer <= sizes.layers => format!("GRU layer {layer}"),
         _ => top.to_owned(),
     };
-    sums.into_iter().map(|(group, parameters)| Layer { name: name(group), parameters }).collect()
+    let fixed = Some(params.fixed_count() as u64).filter(|&count| count > 0);
+    let fixed = fixed.map(|parameters| Layer { name: "n-grams".to_owned(), parameters });
+    sums.into_iter().map(|(group, parameters)| Layer { name: name(group), parameters }).chain(fixed).collect()
 }
 
 fn file_sizes(folder: &Path) -> anyhow::Result<BTreeMap<String, u64>> {

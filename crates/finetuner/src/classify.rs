@@ -60,11 +60,13 @@ pub(crate) fn assemble(
     let settings = ClassifierSettings {
         labels: data.labels.clone(),
         pool: task.pool,
+        ngrams: task.ngrams,
         hidden: task.hidden,
         dropout: task.dropout,
         window: i64::try_from(config.train.sequence_length).unwrap_or(i64::MAX),
         fields: task.fields(),
-        calibration: Calibration::default(),
+        // Until validation data says more.
+        calibration: Calibration { ngram_share: if task.ngrams > 0 { 0.5 } else { 0.0 }, ..Calibration::default() },
     };
     let sizes = config.finetune.sizes(&shape.model);
     let classifier = Classifier::new(&sizes, shape.vocab_size, settings, config.run.seed, device)?;
@@ -88,6 +90,9 @@ pub(crate) fn assemble(
         criterion: task.criterion,
     };
     let facts = facts(&data);
+    if task.ngrams > 0 {
+        tracing::info!("the n-gram model learns from {}", count(data.train.labels.len() as u64, "text"));
+    }
     let task = Classification::new(classifier, tokenizer, cleaner, data, options)?;
     Ready::new(config, Box::new(task), provenance, facts, compute, device)
 }

@@ -38,6 +38,59 @@ pub fn temperature(logits: &[f32], gold: &[usize]) -> f64 {
     (-f64::midpoint(low, high)).exp()
 }
 
+/// What the logits `[N, C]` of a second model should weigh, in `0..=1`, beside those of a first one, which weigh the rest: the
+/// share with which the mixture, divided by its own best [`temperature`], has the lowest negative log likelihood (Heskes 1998,
+/// "Selecting weighting factors in logarithmic opinion pools"). It is a half where there is no example.
+///
+/// # Panics
+/// As [`temperature`], and when the two differ in length.
+#[must_use]
+pub fn share(first: &[f32], second: &[f32], gold: &[usize]) -> f64 {
+    /// Narrowings of the range, after which it is below a ten-thousandth.
+    const NARROWINGS: usize = 20;
+    assert_eq!(first.len(), second.len(), "logits of two models");
+    if gold.is_empty() {
+        return 0.5;
+    }
+    let loss = |share: f64| {
+        let mix = |(&a, &b): (&f32, &f32)| (f64::from(a) * (1.0 - share) + f64::from(b) * share) as f32;
+        let mixture: Vec<f32> = first.iter().zip(second).map(mix).collect();
+        loss(&mixture, gold, 1.0 / temperature(&mixture, gold))
+    };
+    // The loss falls and then rises: where a cone of scales meets a convex function. Golden section search.
+    let golden = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut low, mut high) = (0.0, 1.0);
+    let [mut left, mut right] = [1.0 - golden, golden].map(|share| (share, loss(share)));
+    for _ in 0..NARROWINGS {
+        if left.1 <= right.1 {
+            (high, right) = (right.0, left);
+            let share = high - golden * (high - low);
+            left = (share, loss(share));
+        } else {
+            (low, left) = (left.0, right);
+            let share = low + golden * (high - low);
+            right = (share, loss(share));
+        }
+    }
+    f64::midpoint(low, high)
+}
+
+/// The negative log likelihood, summed, of logits times `scale` under the targets of [`temperature`].
+fn loss(logits: &[f32], gold: &[usize], scale: f64) -> f64 {
+    let classes = logits.len() / gold.len();
+    let other = 1.0 / (gold.len() + classes) as f64;
+    let examples = logits.chunks_exact(classes).zip(gold);
+    examples
+        .map(|(logits, &gold)| {
+            let largest = f64::from(logits.iter().copied().fold(f32::NEG_INFINITY, f32::max));
+            let scaled = || logits.iter().map(|&logit| scale * (f64::from(logit) - largest));
+            let own = scale * (f64::from(logits[gold]) - largest);
+            let target = (1.0 - classes as f64 * other) * own + other * scaled().sum::<f64>();
+            scaled().map(f64::exp).sum::<f64>().ln() - target
+        })
+        .sum()
+}
+
 /// The derivative of the negative log likelihood by `scale`, the inverse of the temperature.
 fn slope(logits: &[f32], classes: usize, gold: &[usize], scale: f64) -> f64 {
     let examples = logits.chunks_exact(classes).zip(gold);
@@ -129,6 +182,23 @@ mod tests {
         check(&[1.0, 2.0], &[0, 0], 1.0);
         check(&[f32::NAN, 0.0], &[0], 1.0);
         check(&[f32::INFINITY, 0.0], &[0], 1.0);
+    }
+
+    #[test]
+    fn shares() {
+        // With z as above, y and p: w = [[1, 0.5, 0], [-1, 0, 1.5], [1, 0, 2], [0, 0.5, 1], [0, 1, -0.5], [0.5, 1, 0]]
+        // best = lambda s: minimize_scalar(lambda t: f(z * (1 - s) + w * s, t), bounds=(.05, 20), method="bounded").fun
+        // minimize_scalar(best, bounds=(0, 1), method="bounded", options=dict(xatol=1e-12)).x
+        let first = [3.0, 1.0, -2.0, 0.5, 2.5, 1.0, 4.0, 0.0, 1.0, -1.0, 0.0, 3.0, 2.0, 1.5, 0.0, 0.0, 5.0, 1.0];
+        let second = [1.0, 0.5, 0.0, -1.0, 0.0, 1.5, 1.0, 0.0, 2.0, 0.0, 0.5, 1.0, 0.0, 1.0, -0.5, 0.5, 1.0, 0.0];
+        let gold = [0, 2, 0, 2, 1, 1];
+        assert!((share(&first, &second, &gold) - 0.689_668).abs() < 1e-4);
+        assert!((share(&second, &first, &gold) - 0.310_332).abs() < 1e-4);
+        // One that knows nothing, or the opposite of everything; and nothing to learn from.
+        assert!(share(&first, &[0.0; 18], &gold) < 0.99);
+        assert!(share(&first, &first.map(|logit| -logit), &[0, 1, 0, 2, 0, 1]) < 0.5);
+        assert!((share(&[], &[], &[]) - 0.5).abs() < 1e-12);
+        assert!((0.0..=1.0).contains(&share(&[f32::NAN, 0.0], &[1.0, 0.0], &[0])));
     }
 
     #[test]

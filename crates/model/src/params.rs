@@ -29,6 +29,8 @@ pub struct Param {
 #[derive(Debug)]
 pub struct Params {
     entries: Vec<Param>,
+    /// Those that gradient descent leaves alone.
+    fixed: Vec<(String, Tensor)>,
     device: Device,
     /// Where initial values come from; without it they are zero.
     site: Option<Site>,
@@ -38,14 +40,14 @@ impl Params {
     /// No weights yet. Initial values are functions of `seed` and a weight's name.
     #[must_use]
     pub fn new(seed: u64, device: Device) -> Self {
-        Self { entries: Vec::new(), device, site: Some(Site::new(seed).named("initial weights")) }
+        Self { entries: Vec::new(), fixed: Vec::new(), device, site: Some(Site::new(seed).named("initial weights")) }
     }
 
     /// No weights yet. Initial values are zero, which costs no time: for a model whose weights are about to be
     /// [loaded](Params::load).
     #[must_use]
     pub fn to_load(device: Device) -> Self {
-        Self { entries: Vec::new(), device, site: None }
+        Self { entries: Vec::new(), fixed: Vec::new(), device, site: None }
     }
 
     /// Adds a weight of uniform numbers in `-bound..bound`, or of zeros, and returns a handle to it.
@@ -75,7 +77,16 @@ impl Params {
         handle
     }
 
-    /// Every weight, in order.
+    /// Adds a weight of zeros that gradient descent leaves alone, and returns a handle to it. It is saved and loaded with the
+    /// others, but iteration passes it by.
+    pub fn add_fixed(&mut self, name: impl Into<String>, shape: &[i64]) -> Tensor {
+        let tensor = Tensor::zeros(shape, (Kind::Float, self.device));
+        let handle = tensor.shallow_clone();
+        self.fixed.push((name.into(), tensor));
+        handle
+    }
+
+    /// Every weight that can learn by gradient descent, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Param> {
         self.entries.iter()
     }
@@ -89,7 +100,19 @@ impl Params {
     /// Number of numbers.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.entries.iter().map(|param| param.tensor.numel()).sum()
+        self.named().map(|(_, tensor)| tensor.numel()).sum()
+    }
+
+    /// Number of numbers that gradient descent leaves alone.
+    #[must_use]
+    pub fn fixed_count(&self) -> usize {
+        self.fixed.iter().map(|(_, tensor)| tensor.numel()).sum()
+    }
+
+    /// All that files hold.
+    fn named(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        let entries = self.entries.iter().map(|param| (param.name.as_str(), &param.tensor));
+        entries.chain(self.fixed.iter().map(|(name, tensor)| (name.as_str(), tensor)))
     }
 
     /// Drops every gradient.
@@ -105,9 +128,9 @@ impl Params {
     /// # Errors
     /// When the file cannot be written.
     pub fn save(&self, path: &Path, format: WeightFormat) -> Result<(), Error> {
-        let mut named = Vec::with_capacity(self.entries.len());
-        for param in &self.entries {
-            format.pack(&param.name, &param.tensor.detach(), &mut named)?;
+        let mut named = Vec::new();
+        for (name, tensor) in self.named() {
+            format.pack(name, &tensor.detach(), &mut named)?;
         }
         save_tensors(path, &named)
     }
@@ -118,7 +141,7 @@ impl Params {
     /// When the file is not readable, or a name, shape or type differs from the model's; nothing is overwritten then.
     pub fn load(&self, path: &Path) -> Result<(), Error> {
         let loaded = WeightFormat::unpack(load_tensors(path)?, path)?;
-        if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.entries.iter().any(|param| param.name == *name)) {
+        if let Some((name, _)) = loaded.iter().find(|(name, _)| !self.named().any(|(own, _)| own == name)) {
             return Err(Error::weights(path, format!("`{name}` is not a weight of this model")));
         }
         self.overwrite(path, &loaded, |name| Some(name.to_owned()))
@@ -148,27 +171,27 @@ impl Params {
         loaded: &[(String, Tensor)],
         source: impl Fn(&str) -> Option<String>,
     ) -> Result<(), Error> {
-        let mut matched = Vec::with_capacity(self.entries.len());
-        for param in &self.entries {
-            let Some(wanted) = source(&param.name) else { continue };
+        let mut matched = Vec::new();
+        for (name, own) in self.named() {
+            let Some(wanted) = source(name) else { continue };
             let Some((_, tensor)) = loaded.iter().find(|(name, _)| *name == wanted) else {
                 return Err(Error::weights(path, format!("`{wanted}` is missing")));
             };
-            if tensor.size() != param.tensor.size() || tensor.kind() != param.tensor.kind() {
+            if tensor.size() != own.size() || tensor.kind() != own.kind() {
                 let reason = format!(
                     "`{wanted}` is {:?} {:?}; the model expects {:?} {:?}",
                     tensor.kind(),
                     tensor.size(),
-                    param.tensor.kind(),
-                    param.tensor.size()
+                    own.kind(),
+                    own.size()
                 );
                 return Err(Error::weights(path, reason));
             }
-            matched.push((param, tensor));
+            matched.push((own, tensor));
         }
         tch::no_grad(|| {
-            for (param, tensor) in matched {
-                param.tensor.shallow_clone().copy_(tensor);
+            for (own, tensor) in matched {
+                own.shallow_clone().copy_(tensor);
             }
         });
         Ok(())

@@ -8,6 +8,7 @@ use grulm_model::{Encoder, ModelConfig, Noise, Params, PooledLayers, Shape, Site
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
+use super::ngrams::{LONGEST, NgramModel};
 use crate::{Error, TextBatch, bundle::BundleModel};
 
 /// What a classifier is beside the sizes of its encoder (`task.json`).
@@ -23,6 +24,9 @@ pub struct ClassifierSettings {
     /// The layers that the head reads.
     #[serde(default)]
     pub pool: PooledLayers,
+    /// Longest n-grams of tokens that the linear model beside the network reads; 0 is no such model.
+    #[serde(default)]
+    pub ngrams: usize,
     /// Tokens that are read in one pass, and through which gradients flow in training.
     pub window: i64,
     /// The names of the fields that it was trained on.
@@ -35,7 +39,10 @@ pub struct ClassifierSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
-    /// Logits are divided by it (Guo et al., arXiv 1706.04599).
+    /// What the logits of the n-gram model weigh in the mixture, in `0..=1`; those of the network weigh the rest.
+    #[serde(default)]
+    pub ngram_share: f64,
+    /// The mixture is divided by it (Guo et al., arXiv 1706.04599).
     pub temperature: f64,
     /// Of two labels, the second one is given from this probability on; `None` is the likelier one.
     pub threshold: Option<f64>,
@@ -43,11 +50,20 @@ pub struct Calibration {
 
 impl Default for Calibration {
     fn default() -> Self {
-        Self { temperature: 1.0, threshold: None }
+        Self { ngram_share: 0.0, temperature: 1.0, threshold: None }
     }
 }
 
 impl Calibration {
+    /// The logits of a text's labels, from those of the network and those of the n-gram model, where there is one.
+    pub(super) fn mix(&self, network: &[f32], ngrams: Option<&[f32]>) -> Vec<f32> {
+        let Some(ngrams) = ngrams else { return network.to_vec() };
+        let mix = |(&network, &ngrams): (&f32, &f32)| {
+            (f64::from(network) * (1.0 - self.ngram_share) + f64::from(ngrams) * self.ngram_share) as f32
+        };
+        network.iter().zip(ngrams).map(mix).collect()
+    }
+
     /// The probabilities of the labels, from their logits.
     #[must_use]
     pub fn probabilities(&self, logits: &[f32]) -> Vec<f64> {
@@ -77,6 +93,7 @@ pub struct Classifier {
     params: Params,
     encoder: Encoder,
     head: Head,
+    ngrams: Option<NgramModel>,
 }
 
 impl Classifier {
@@ -99,7 +116,9 @@ impl Classifier {
         let config = &shape.model;
         let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
         let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1);
-        Ok(Self { shape, settings, params, encoder, head })
+        let labels = settings.labels.len();
+        let ngrams = (settings.ngrams > 0).then(|| NgramModel::new(&mut params, settings.ngrams, labels));
+        Ok(Self { shape, settings, params, encoder, head, ngrams })
     }
 
     /// Takes over the encoder of the bundle in `folder`, of the same sizes.
@@ -163,6 +182,11 @@ impl Classifier {
     pub fn logits(&self, summaries: &Tensor, site: Option<Site>) -> Result<Tensor, Error> {
         Ok(self.head.logits(summaries, site)?)
     }
+
+    /// The n-gram model, where there is one.
+    pub(super) fn ngrams(&self) -> Option<&NgramModel> {
+        self.ngrams.as_ref()
+    }
 }
 
 impl BundleModel for Classifier {
@@ -182,7 +206,7 @@ impl BundleModel for Classifier {
         let refuse = |reason: String| Error::Bundle { path: folder.join("task.json"), reason };
         settings.check().map_err(refuse)?;
         let shape = Shape::open(folder)?;
-        shape.check_weights(folder, settings.head_weight_count(&shape.model))?;
+        shape.check_weights(folder, settings.weight_count(&shape.model))?;
         let classifier = Self::build(shape, settings, Params::to_load(device))?;
         classifier.params.load(&folder.join(WEIGHTS_FILE))?;
         Ok(classifier)
@@ -197,18 +221,22 @@ impl BundleModel for Classifier {
 pub(super) const WIDEST: i64 = 65_536;
 
 impl ClassifierSettings {
-    /// Number of weights in the matrices of the head on an encoder of these sizes.
-    fn head_weight_count(&self, config: &ModelConfig) -> u64 {
+    /// Number of weights in the matrices above an encoder of these sizes.
+    fn weight_count(&self, config: &ModelConfig) -> u64 {
         let [features, hidden] = [self.pool.width(config), self.hidden].map(i64::unsigned_abs);
         let labels = self.labels.len() as u64;
-        if hidden == 0 { features * labels } else { hidden * (features + labels) }
+        let head = if hidden == 0 { features * labels } else { hidden * (features + labels) };
+        head + if self.ngrams > 0 { NgramModel::weight_count(self.labels.len()) } else { 0 }
     }
 
     /// What a file from elsewhere may hold that no classifier has.
     fn check(&self) -> Result<(), String> {
-        let Calibration { temperature, threshold } = self.calibration;
+        let Calibration { ngram_share, temperature, threshold } = self.calibration;
         if self.labels.len() < 2 {
             return Err(format!("{} labels; expected 2 or more", self.labels.len()));
+        }
+        if !(0..=LONGEST).contains(&self.ngrams) {
+            return Err(format!("ngrams {}; expected 0 to {LONGEST}", self.ngrams));
         }
         if !(0..=WIDEST).contains(&self.hidden) {
             return Err(format!("hidden {}; expected 0 to {WIDEST}", self.hidden));
@@ -218,6 +246,9 @@ impl ClassifierSettings {
         }
         if self.window < 1 {
             return Err(format!("window {}; expected 1 or more", self.window));
+        }
+        if !(0.0..=1.0).contains(&ngram_share) {
+            return Err(format!("ngram_share {ngram_share}; expected 0 to 1"));
         }
         if !(temperature > 0.0 && temperature.is_finite()) {
             return Err(format!("temperature {temperature}; expected a number above 0"));

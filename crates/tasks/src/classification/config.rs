@@ -5,7 +5,7 @@ use grulm_corpus::{Encoding, labelled::Fields};
 use grulm_model::PooledLayers;
 use serde::{Deserialize, Serialize};
 
-use super::classifier::WIDEST;
+use super::{classifier::WIDEST, ngrams::LONGEST};
 
 /// `[task]`: which texts have which labels, and what reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub struct ClassificationConfig {
     pub encoding: String,
     /// The layers whose outputs the head reads: "last" or "all".
     pub pool: PooledLayers,
+    /// Longest n-grams of tokens that a linear model reads which votes beside the network, 0 to 8; 0 is no such model.
+    pub ngrams: usize,
     /// Width of the head's hidden layer; 0 is none.
     pub hidden: i64,
     /// Dropout before each layer of the head, in `0..1`.
@@ -53,6 +55,7 @@ impl Default for ClassificationConfig {
             label_field: "label".into(),
             encoding: "utf-8".into(),
             pool: PooledLayers::Last,
+            ngrams: 0,
             hidden: 0,
             dropout: 0.3,
             class_weights: ClassWeights::None,
@@ -97,6 +100,7 @@ impl ClassificationConfig {
         Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
         let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
         Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
+        Invalid::check_range("task.ngrams", self.ngrams, 0..=LONGEST)?;
         Invalid::check_range("task.hidden", self.hidden, 0..=WIDEST)?;
         Invalid::check_range("task.dropout", self.dropout, 0.0..1.0)?;
         let names = [

@@ -3,6 +3,7 @@
 mod classifier;
 mod config;
 mod data;
+mod ngrams;
 mod predict;
 mod score;
 mod summary_cache;
@@ -60,6 +61,8 @@ pub struct Classification {
     buckets: Buckets,
     /// What an example of each label counts, `[C]`; their mean over the training texts is 1.
     weights: Tensor,
+    /// What the n-gram model says of the validation texts.
+    ngram_logits: Option<Vec<Vec<f32>>>,
     /// The summaries of the training and validation texts, while the encoder is frozen.
     cache: Option<Caches>,
 }
@@ -71,10 +74,10 @@ struct Caches {
 }
 
 impl Classification {
-    /// Puts `classifier`, whose labels are those of `data`, before its data.
+    /// Puts `classifier`, whose labels are those of `data`, before its data, from which its n-gram model learns at once.
     ///
     /// # Errors
-    /// When there is no text to learn from.
+    /// When there is no text to learn from, or memory runs out.
     pub fn new(
         classifier: Classifier,
         tokenizer: Tokenizer,
@@ -89,9 +92,16 @@ impl Classification {
             counts[label as usize] += 1;
         }
         let weights = class_weights(options.class_weights, &counts, classifier.params().device());
+        if let Some(model) = classifier.ngrams() {
+            model.fit(&train, &Vec::try_from(&weights.to_device(Device::Cpu))?, options.seed)?;
+        }
+        let ngram_logits = match &valid {
+            Some(valid) => score::ngram_logits(&classifier, &valid.examples)?,
+            None => None,
+        };
         let site = Site::new(options.seed).at(options.stage).named("batches");
         let buckets = Buckets::new(train.examples.lengths(), options.batch_size, site);
-        Ok(Self { classifier, tokenizer, cleaner, options, train, valid, buckets, weights, cache: None })
+        Ok(Self { classifier, tokenizer, cleaner, options, train, valid, buckets, weights, ngram_logits, cache: None })
     }
 
     /// The inference half.
@@ -172,34 +182,37 @@ impl Task for Classification {
     }
 
     fn evaluate(&mut self) -> Result<Option<Scores>, Error> {
-        let Some(logits) = self.valid_logits()? else { return Ok(None) };
+        let Some(network) = self.valid_logits()? else { return Ok(None) };
         let Some(valid) = &self.valid else { return Ok(None) };
-        let calibration = score::calibrate(&logits, &valid.labels, self.options.tune_threshold, self.options.criterion);
+        let (ngrams, options) = (self.ngram_logits.as_deref(), &self.options);
+        let calibration = score::calibrate(&network, ngrams, &valid.labels, options.tune_threshold, options.criterion);
         self.classifier.calibrate(calibration);
+        let logits = score::mixtures(&network, ngrams, &calibration);
         let score = ClassificationScore::new(&logits, &valid.labels, &calibration);
         Ok(Some(Scores { criterion: score.criterion(self.options.criterion), figures: score.figures() }))
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
         // Bit for bit: a checkpoint is saved with what the last evaluation chose.
-        let Calibration { temperature, threshold } = self.classifier.settings().calibration;
-        let bits = [temperature, threshold.unwrap_or(f64::NAN)].map(|number| number.to_bits() as i64);
+        let Calibration { ngram_share, temperature, threshold } = self.classifier.settings().calibration;
+        let bits = [ngram_share, temperature, threshold.unwrap_or(f64::NAN)].map(|number| number.to_bits() as i64);
         vec![(CALIBRATION.to_owned(), Tensor::from_slice(&bits))]
     }
 
     fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error> {
         let found = match state {
             [(name, tensor)] if name == CALIBRATION && tensor.kind() == Kind::Int64 => {
-                <[i64; 2]>::try_from(Vec::try_from(tensor)?).ok()
+                <[i64; 3]>::try_from(Vec::try_from(tensor)?).ok()
             }
             _ => None,
         };
         let Some(bits) = found else {
             let names: Vec<_> = state.iter().map(|(name, _)| name).collect();
-            return Err(Error::State(format!("a state of {names:?}; expected `{CALIBRATION}`, two int64 numbers")));
+            return Err(Error::State(format!("a state of {names:?}; expected `{CALIBRATION}`, three int64 numbers")));
         };
-        let [temperature, threshold] = bits.map(|bits| f64::from_bits(bits as u64));
-        self.classifier.calibrate(Calibration { temperature, threshold: (!threshold.is_nan()).then_some(threshold) });
+        let [ngram_share, temperature, threshold] = bits.map(|bits| f64::from_bits(bits as u64));
+        let threshold = (!threshold.is_nan()).then_some(threshold);
+        self.classifier.calibrate(Calibration { ngram_share, temperature, threshold });
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use grulm_kernels::Compute;
 use tch::{Device, no_grad};
 
-use super::{Calibration, Classifier, Criterion, LabelledTexts, summary_cache::SummaryCache};
+use super::{Calibration, Classifier, Criterion, LabelledTexts, ngrams::NgramModel, summary_cache::SummaryCache};
 use crate::{
     Error, Examples, TextBatch,
     buckets::longest_first,
@@ -73,11 +73,14 @@ pub fn score(
     batch_size: usize,
     compute: Compute,
 ) -> Result<ClassificationScore, Error> {
-    let logits = logits(classifier, &texts.examples, batch_size, compute, None)?;
-    Ok(ClassificationScore::new(&logits, &texts.labels, &classifier.settings().calibration))
+    let calibration = classifier.settings().calibration;
+    let network = logits(classifier, &texts.examples, batch_size, compute, None)?;
+    let ngrams = ngram_logits(classifier, &texts.examples)?;
+    let logits = mixtures(&network, ngrams.as_deref(), &calibration);
+    Ok(ClassificationScore::new(&logits, &texts.labels, &calibration))
 }
 
-/// The logits of all texts, in order; from cached summaries where there are some.
+/// The network's logits of all texts, in order; from cached summaries where there are some.
 pub(super) fn logits(
     classifier: &Classifier,
     examples: &Examples,
@@ -102,16 +105,31 @@ pub(super) fn logits(
     Ok(all)
 }
 
-/// Chooses temperature and threshold by the labels of held-out texts: the threshold that is best by `criterion`.
+/// The n-gram model's logits of all texts, in order, where there is one.
+pub(super) fn ngram_logits(classifier: &Classifier, examples: &Examples) -> Result<Option<Vec<Vec<f32>>>, Error> {
+    let of_all = |model: &NgramModel| (0..examples.len()).map(|text| model.logits(&examples.tokens(text))).collect();
+    classifier.ngrams().map(of_all).transpose()
+}
+
+/// The logits of all texts, from those of the network and those of the n-gram model.
+pub(super) fn mixtures(network: &[Vec<f32>], ngrams: Option<&[Vec<f32>]>, calibration: &Calibration) -> Vec<Vec<f32>> {
+    let of = |text: usize| ngrams.map(|ngrams| ngrams[text].as_slice());
+    network.iter().enumerate().map(|(text, network)| calibration.mix(network, of(text))).collect()
+}
+
+/// Chooses mixture, temperature and threshold by the labels of held-out texts: the threshold that is best by `criterion`.
 pub(super) fn calibrate(
-    logits: &[Vec<f32>],
+    network: &[Vec<f32>],
+    ngrams: Option<&[Vec<f32>]>,
     labels: &[u32],
     tune_threshold: bool,
     criterion: Criterion,
 ) -> Calibration {
     let gold: Vec<_> = labels.iter().map(|&label| label as usize).collect();
-    let temperature = metrics::temperature(&logits.concat(), &gold);
-    let calibration = Calibration { temperature, threshold: None };
+    let ngram_share = ngrams.map_or(0.0, |ngrams| metrics::share(&network.concat(), &ngrams.concat(), &gold));
+    let mixture = Calibration { ngram_share, ..Calibration::default() };
+    let logits = mixtures(network, ngrams, &mixture);
+    let calibration = Calibration { temperature: metrics::temperature(&logits.concat(), &gold), ..mixture };
     let second = |logits: &Vec<f32>| match calibration.probabilities(logits).as_slice() {
         &[_, second] => Some(second as f32),
         _ => None,

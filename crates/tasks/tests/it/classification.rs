@@ -16,8 +16,8 @@ fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifi
     let config = ModelConfig { embedding: 6, hidden: 9, layers: 2, direction, dropout, ..ModelConfig::default() };
     let labels = vec!["bad".to_owned(), "good".to_owned()];
     let calibration = Calibration::default();
-    let settings =
-        ClassifierSettings { labels, pool, hidden: 5, dropout: 0.0, window, fields: Fields::default(), calibration };
+    let fields = Fields::default();
+    let settings = ClassifierSettings { labels, pool, ngrams: 2, hidden: 5, dropout: 0.0, window, fields, calibration };
     Classifier::new(&config, 20, settings, 3, Cpu).unwrap()
 }
 
