@@ -31,9 +31,13 @@ def rows(task):
             yield from map(json.loads, file)
 
 
+def plain(text):
+    """A text without letter case, punctuation and spaces: the same for copies of one text."""
+    return "".join(letter for letter in text.lower() if letter.isalnum())
+
+
 def fold_of(row, folds):
-    plain = "".join(letter for letter in row["text"].lower() if letter.isalnum())
-    return int(hashlib.sha256(plain.encode()).hexdigest(), 16) % folds
+    return int(hashlib.sha256(plain(row["text"]).encode()).hexdigest(), 16) % folds
 
 
 def write(path, rows):

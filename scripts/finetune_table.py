@@ -40,6 +40,11 @@ WAYS = {
     "gradual": ("gradually unfrozen", ["finetune.unfreeze=gradual"]),
     "all": ("all at once", []),
 }
+# A head that learns alone, from summaries that are computed once, wants all layers, a higher rate and more epochs.
+HEAD_ALONE = {"classification": ["task.pool=all", "train.learning_rate=1e-2"]}
+MORE_EPOCHS = 8
+# What is compared are networks: no linear model votes beside them.
+NETWORK_ALONE = {"classification": ["task.ngrams=0"]}
 # A small set is read so often that the number of updates is about that of all labels with one pass.
 LEAST_UPDATES = 200
 
@@ -67,14 +72,22 @@ def subset(files, labels, seed):
 
 def settings(config, way, labels, seed):
     """What is set beside the config for one run: its folder, and `--set` values."""
-    name, task, train = config.stem, tomllib.loads(config.read_text())["task"], tomllib.loads(config.read_text())["train"]
-    sets = [f"run.seed={seed}", *BENEATH.get(name, [])]
+    name, tables = config.stem, tomllib.loads(config.read_text())
+    task, train = tables["task"], tables["train"]
+    sets = [f"run.seed={seed}", *BENEATH.get(name, []), *NETWORK_ALONE.get(task["kind"], [])]
+    epochs = train["epochs"]
     if labels != "all":
         part = subset(task["train"], int(labels), seed)
         sets.append(f'task.train=["{part}"]')
-        updates = train["epochs"] * int(labels) / train["batch_size"]
+        updates = epochs * int(labels) / train["batch_size"]
         if updates < LEAST_UPDATES:
-            sets.append(f"train.epochs={float(round(train['epochs'] * LEAST_UPDATES / updates))}")
+            epochs = round(epochs * LEAST_UPDATES / updates)
+        sets.append("train.evaluate_every=20")
+    elif way == "frozen":
+        epochs *= MORE_EPOCHS
+    if way == "frozen":
+        sets += HEAD_ALONE.get(task["kind"], [])
+    sets.append(f"train.epochs={float(epochs)}")
     return FOLDER / f"{name}-{way}-{labels}-{seed}", sets
 
 
