@@ -52,6 +52,11 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     let held_out = "--set task.train=[\"three.jsonl\"] --set task.valid=[] --set task.test=[]";
     check(&format!("{held_out} --set task.valid_fraction=0.999999"), 2, "`task.valid_fraction` = 0.999999");
     check(&format!("{three} --set task.tune_threshold=true"), 2, "`task.tune_threshold` = true");
+    let row = |label: u32| format!("{{\"text\": \"a\", \"label\": \"{label}\"}}\n");
+    place.write("many.jsonl", &(0..300).map(row).collect::<String>());
+    let many = "--set task.train=[\"many.jsonl\"] --set task.valid=[\"many.jsonl\"] --set task.test=[]";
+    check(&format!("{many} --set task.ngrams=2"), 2, "`task.ngrams` = 2: allowed: 0, since there are 300 labels");
+    check(&format!("{many} --set task.ngrams=9"), 2, "`task.ngrams` = 9");
 }
 
 #[test]

@@ -14,7 +14,7 @@ use grulm_tasks::{
     bundle::Basis,
     classification::{
         Calibration, Classification, ClassificationConfig, ClassificationOptions, Classifier, ClassifierSettings,
-        LabelledTexts, TrainingData, read_labelled, read_training_data, score,
+        LabelledTexts, MOST_NGRAM_LABELS, TrainingData, read_labelled, read_training_data, score,
     },
 };
 use tch::Device;
@@ -44,6 +44,8 @@ pub(crate) fn assemble(
     let labels = data.labels.len();
     let allowed = format!("false: a threshold is for two labels, and there are {labels}");
     Invalid::check("task.tune_threshold", task.tune_threshold, !task.tune_threshold || labels == 2, allowed)?;
+    let allowed = format!("0, since there are {labels} labels: others are for {MOST_NGRAM_LABELS} at most");
+    Invalid::check("task.ngrams", task.ngrams, task.ngrams == 0 || labels <= MOST_NGRAM_LABELS, allowed)?;
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
         let _ = read_labelled(

@@ -25,7 +25,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
                 .with("task", json!(kind))
                 .with("labels", json!(settings.labels))
                 .with("fields", json!(settings.fields))
-                .with("head", json!({ "hidden": settings.hidden, "window": settings.window }))
+                .with("head", json!({ "hidden": settings.hidden, "pool": settings.pool, "window": settings.window }))
+                .with("ngrams", json!(settings.ngrams))
                 .with("calibration", json!(settings.calibration))
         }
         Completer::KIND => {

@@ -19,6 +19,7 @@ use tch::{Device, Kind, Reduction, Tensor};
 pub use classifier::{Calibration, Classifier, ClassifierSettings};
 pub use config::{ClassWeights, ClassificationConfig, Criterion};
 pub use data::{LabelledTexts, TrainingData, number_of, read_labelled, read_text, read_training_data, text};
+pub use ngrams::MOST_NGRAM_LABELS;
 pub use predict::{Prediction, predict};
 pub use score::{ClassificationScore, score};
 

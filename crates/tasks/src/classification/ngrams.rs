@@ -12,6 +12,8 @@ use crate::{Error, buckets::permutation};
 
 /// The longest n-grams that a model reads.
 pub(super) const LONGEST: usize = 8;
+/// The most labels of a classifier with a model of n-grams: of more, its table outgrows the network by far.
+pub const MOST_NGRAM_LABELS: usize = 256;
 /// Numbers that n-grams are hashed to (Weinberger et al., "Feature hashing for large scale multitask learning", arXiv 0902.2206).
 const BUCKETS: i64 = 1 << 18;
 /// The weights of all examples' losses together, against that of the squared norm of the weights, as in LIBLINEAR's C.
