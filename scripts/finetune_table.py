@@ -40,9 +40,8 @@ WAYS = {
     "gradual": ("gradually unfrozen", ["finetune.unfreeze=gradual"]),
     "all": ("all at once", []),
 }
-# A head that learns alone, from summaries that are computed once, wants all layers, a higher rate and more epochs.
-HEAD_ALONE = {"classification": ["task.pool=all", "train.learning_rate=1e-2"]}
-MORE_EPOCHS = 8
+# A classifier's head that learns alone, from summaries that are computed once, wants all layers, a higher rate and more epochs.
+HEAD_ALONE = {"classification": (["task.pool=all", "train.learning_rate=1e-2"], 8)}
 # What is compared are networks: no linear model votes beside them.
 NETWORK_ALONE = {"classification": ["task.ngrams=0"]}
 # A small set is read so often that the number of updates is about that of all labels with one pass.
@@ -82,13 +81,15 @@ def settings(config, way, labels, seed):
         updates = epochs * int(labels) / train["batch_size"]
         if updates < LEAST_UPDATES:
             epochs = round(epochs * LEAST_UPDATES / updates)
-        sets.append("train.evaluate_every=20")
-    elif way == "frozen":
-        epochs *= MORE_EPOCHS
+        sets.append("train.evaluate_every=20")  # an epoch is a few updates
     if way == "frozen":
-        sets += HEAD_ALONE.get(task["kind"], [])
-    sets.append(f"train.epochs={float(epochs)}")
-    return FOLDER / f"{name}-{way}-{labels}-{seed}", sets
+        more, times = HEAD_ALONE.get(task["kind"], ([], 1))
+        sets += more
+        epochs *= times if labels == "all" else 1
+    sets += [f"train.epochs={float(epochs)}", *WAYS[way][1]]
+    # Other settings are another run.
+    key = hashlib.sha256(json.dumps([config.read_text(), sets]).encode()).hexdigest()[:8]
+    return FOLDER / f"{name}-{way}-{labels}-{seed}-{key}", sets
 
 
 def layers(config):
@@ -104,7 +105,7 @@ def run(config, way, labels, seed):
     folder, sets = settings(config, way, labels, seed)
     result = folder / "result.json"
     if not result.exists():
-        sets += [value.format(layers=layers(config)) for value in WAYS[way][1]] + [f"run.dir={folder}"]
+        sets = [value.replace("{layers}", str(layers(config))) for value in sets] + [f"run.dir={folder}"]
         command = [FINETUNER, "train", "-c", str(config), "--resume"]
         for value in sets:
             command += ["--set", value]

@@ -55,7 +55,7 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     let row = |label: u32| format!("{{\"text\": \"a\", \"label\": \"{label}\"}}\n");
     place.write("many.jsonl", &(0..300).map(row).collect::<String>());
     let many = "--set task.train=[\"many.jsonl\"] --set task.valid=[\"many.jsonl\"] --set task.test=[]";
-    check(&format!("{many} --set task.ngrams=2"), 2, "`task.ngrams` = 2: allowed: 0, since there are 300 labels");
+    check(&format!("{many} --set task.ngrams=2"), 2, "`task.ngrams` = 2: allowed: 0: there are 300 labels");
     check(&format!("{many} --set task.ngrams=9"), 2, "`task.ngrams` = 9");
 }
 

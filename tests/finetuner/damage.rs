@@ -117,6 +117,9 @@ fn models_that_changed_are_refused() {
             check("task.json", &edit("\"hidden\": 8", "\"hidden\": 1099511627776"), "hidden 1099511627776");
             check("task.json", &edit("\"hidden\": 8", "\"hidden\": 65536"), "call for at least");
             check("task.json", &edit("\"window\": 40", "\"window\": 0"), "window 0");
+            check("task.json", &edit("\"ngrams\": 0", "\"ngrams\": 9"), "ngrams 9");
+            check("task.json", &edit("\"ngrams\": 0", "\"ngrams\": 2"), "call for at least");
+            check("task.json", &edit("\"ngram_share\": 0.0", "\"ngram_share\": 2.0"), "ngram_share 2");
         }
     }
     println!("{faults} faults");

@@ -147,7 +147,7 @@ fn a_smaller_model_says_what_it_lost() {
         assert!(scores["validation_after_rounding"]["accuracy"].is_number(), "{scores}");
         assert!(place.succeed("evaluate model/saved --data test.jsonl").contains("before rounding"));
         let inspected = place.succeed("inspect model/saved");
-        assert!(inspected.contains("saved in") && inspected.contains("n-grams"), "{inspected}");
+        assert!(inspected.contains("saved in") && inspected.contains("ngrams"), "{inspected}");
         sizes.push(fs::metadata(place.path("model/saved/model.safetensors")).unwrap().len());
     }
     let best = place.path("model/checkpoints").join(place.read("model/best").trim());

@@ -14,8 +14,8 @@ pub(crate) fn trace(place: &Workplace, dir: &str) -> Vec<Vec<u8>> {
     let mut files = Vec::new();
     for folder in [format!("{dir}/adapt"), dir.to_owned()] {
         let last = place.read(&format!("{folder}/last"));
-        for name in
-            [format!("checkpoints/{}/model.safetensors", last.trim()), "metrics.jsonl".to_owned(), "best".to_owned()]
+        let of_last = |name: &str| format!("checkpoints/{}/{name}", last.trim());
+        for name in [of_last("model.safetensors"), of_last("task.json"), "metrics.jsonl".to_owned(), "best".to_owned()]
         {
             files.push(fs::read(place.path(&folder).join(name)).unwrap());
         }

@@ -169,8 +169,9 @@ fn layers(sizes: &ModelConfig, params: &Params, top: &str) -> Vec<Layer> {
         layer if layer <= sizes.layers => format!("GRU layer {layer}"),
         _ => top.to_owned(),
     };
-    let fixed = Some(params.fixed_count() as u64).filter(|&count| count > 0);
-    let fixed = fixed.map(|parameters| Layer { name: "n-grams".to_owned(), parameters });
+    // `ngrams.weight` is the weight of `ngrams`.
+    let part = |name: &str| name.split('.').next().unwrap_or(name).to_owned();
+    let fixed = params.fixed().map(|(name, tensor)| Layer { name: part(name), parameters: tensor.numel() as u64 });
     sums.into_iter().map(|(group, parameters)| Layer { name: name(group), parameters }).chain(fixed).collect()
 }
 

@@ -44,7 +44,7 @@ pub(crate) fn assemble(
     let labels = data.labels.len();
     let allowed = format!("false: a threshold is for two labels, and there are {labels}");
     Invalid::check("task.tune_threshold", task.tune_threshold, !task.tune_threshold || labels == 2, allowed)?;
-    let allowed = format!("0, since there are {labels} labels: others are for {MOST_NGRAM_LABELS} at most");
+    let allowed = format!("0: there are {labels} labels, and n-grams are for {MOST_NGRAM_LABELS} at most");
     Invalid::check("task.ngrams", task.ngrams, task.ngrams == 0 || labels <= MOST_NGRAM_LABELS, allowed)?;
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
@@ -67,8 +67,7 @@ pub(crate) fn assemble(
         dropout: task.dropout,
         window: i64::try_from(config.train.sequence_length).unwrap_or(i64::MAX),
         fields: task.fields(),
-        // Until validation data says more.
-        calibration: Calibration { ngram_share: if task.ngrams > 0 { 0.5 } else { 0.0 }, ..Calibration::default() },
+        calibration: Calibration::default(),
     };
     let sizes = config.finetune.sizes(&shape.model);
     let classifier = Classifier::new(&sizes, shape.vocab_size, settings, config.run.seed, device)?;
@@ -92,9 +91,6 @@ pub(crate) fn assemble(
         criterion: task.criterion,
     };
     let facts = facts(&data);
-    if task.ngrams > 0 {
-        tracing::info!("the n-gram model learns from {}", count(data.train.labels.len() as u64, "text"));
-    }
     let task = Classification::new(classifier, tokenizer, cleaner, data, options)?;
     Ready::new(config, Box::new(task), provenance, facts, compute, device)
 }

@@ -31,7 +31,7 @@ mod words;
 
 pub use answers::{AnswerScore, Units};
 pub use bleu::Bleu;
-pub use calibration::{share, temperature, threshold};
+pub use calibration::{mixture, mixture_share, temperature, threshold};
 pub use chrf::ChrF;
 pub use confusion::{ClassScore, Confusion};
 pub use tokenizer::BleuTokenizer;

@@ -103,16 +103,15 @@ impl Params {
         self.named().map(|(_, tensor)| tensor.numel()).sum()
     }
 
-    /// Number of numbers that gradient descent leaves alone.
-    #[must_use]
-    pub fn fixed_count(&self) -> usize {
-        self.fixed.iter().map(|(_, tensor)| tensor.numel()).sum()
+    /// Every weight that gradient descent leaves alone, with its name.
+    pub fn fixed(&self) -> impl Iterator<Item = (&str, &Tensor)> {
+        self.fixed.iter().map(|(name, tensor)| (name.as_str(), tensor))
     }
 
     /// All that files hold.
     fn named(&self) -> impl Iterator<Item = (&str, &Tensor)> {
         let entries = self.entries.iter().map(|param| (param.name.as_str(), &param.tensor));
-        entries.chain(self.fixed.iter().map(|(name, tensor)| (name.as_str(), tensor)))
+        entries.chain(self.fixed())
     }
 
     /// Drops every gradient.

@@ -134,6 +134,9 @@ pub trait Task {
     /// When libtorch refuses.
     fn evaluate(&mut self) -> Result<Option<Scores>, Error>;
 
+    /// Called when weights were overwritten from a file: what was computed from those before is out of date.
+    fn weights_were_loaded(&mut self) {}
+
     /// What must go into a checkpoint beside the weights (the carried state), by name.
     fn state(&self) -> Vec<(String, Tensor)>;
 

@@ -274,6 +274,7 @@ fn verify(folder: &Path, step: u64) -> Result<TrainState, Error> {
 /// Loads weights, optimizer and carried state from a checkpoint that was verified.
 pub(crate) fn load(folder: &Path, task: &mut dyn Task, optimizer: &mut Optimizer) -> Result<(), Error> {
     task.params().load(&folder.join(WEIGHTS))?;
+    task.weights_were_loaded();
     optimizer.load(&folder.join(OPTIMIZER))?;
     Ok(task.load_state(&grulm_model::load_tensors(&folder.join(CARRY))?)?)
 }

@@ -33,6 +33,7 @@ pub fn export(
     fs::create_dir_all(&part).map_err(Error::io(&part))?;
     convert(best, &part, format)?;
     task.params().load(&part.join(WEIGHTS_FILE))?;
+    task.weights_were_loaded();
     let scores = task.evaluate()?;
     let figures = scores.iter().flat_map(|scores| scores.figures.iter().cloned()).collect();
     note_rounding(&part, Rounded { format, scores: figures })?;

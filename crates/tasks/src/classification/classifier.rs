@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 use super::ngrams::{LONGEST, NgramModel};
-use crate::{Error, TextBatch, bundle::BundleModel};
+use crate::{Error, TextBatch, bundle::BundleModel, metrics};
 
 /// What a classifier is beside the sizes of its encoder (`task.json`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -57,11 +57,10 @@ impl Default for Calibration {
 impl Calibration {
     /// The logits of a text's labels, from those of the network and those of the n-gram model, where there is one.
     pub(super) fn mix(&self, network: &[f32], ngrams: Option<&[f32]>) -> Vec<f32> {
-        let Some(ngrams) = ngrams else { return network.to_vec() };
-        let mix = |(&network, &ngrams): (&f32, &f32)| {
-            (f64::from(network) * (1.0 - self.ngram_share) + f64::from(ngrams) * self.ngram_share) as f32
-        };
-        network.iter().zip(ngrams).map(mix).collect()
+        match ngrams {
+            Some(ngrams) => metrics::mixture(network, ngrams, self.ngram_share),
+            None => network.to_vec(),
+        }
     }
 
     /// The probabilities of the labels, from their logits.

@@ -29,7 +29,7 @@ pub struct ClassificationConfig {
     pub encoding: String,
     /// The layers whose outputs the head reads: "last" or "all".
     pub pool: PooledLayers,
-    /// Longest n-grams of tokens that a linear model reads which votes beside the network, 0 to 8; 0 is no such model.
+    /// Longest n-grams of tokens that the linear model beside the network reads, 0 to 8; 0 is no such model.
     pub ngrams: usize,
     /// Width of the head's hidden layer; 0 is none.
     pub hidden: i64,

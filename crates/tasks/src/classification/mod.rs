@@ -62,8 +62,8 @@ pub struct Classification {
     buckets: Buckets,
     /// What an example of each label counts, `[C]`; their mean over the training texts is 1.
     weights: Tensor,
-    /// What the n-gram model says of the validation texts.
-    ngram_logits: Option<Vec<Vec<f32>>>,
+    /// Whether the n-gram model has learned, or was loaded.
+    knows_ngrams: bool,
     /// The summaries of the training and validation texts, while the encoder is frozen.
     cache: Option<Caches>,
 }
@@ -75,12 +75,12 @@ struct Caches {
 }
 
 impl Classification {
-    /// Puts `classifier`, whose labels are those of `data`, before its data, from which its n-gram model learns at once.
+    /// Puts `classifier`, whose labels are those of `data`, before its data.
     ///
     /// # Errors
-    /// When there is no text to learn from, or memory runs out.
+    /// When there is no text to learn from.
     pub fn new(
-        classifier: Classifier,
+        mut classifier: Classifier,
         tokenizer: Tokenizer,
         cleaner: Cleaner,
         data: TrainingData,
@@ -93,22 +93,41 @@ impl Classification {
             counts[label as usize] += 1;
         }
         let weights = class_weights(options.class_weights, &counts, classifier.params().device());
-        if let Some(model) = classifier.ngrams() {
-            model.fit(&train, &Vec::try_from(&weights.to_device(Device::Cpu))?, options.seed)?;
+        if classifier.ngrams().is_some() {
+            // Until validation data says more.
+            classifier.calibrate(Calibration { ngram_share: 0.5, ..Calibration::default() });
         }
-        let ngram_logits = match &valid {
-            Some(valid) => score::ngram_logits(&classifier, &valid.examples)?,
-            None => None,
-        };
         let site = Site::new(options.seed).at(options.stage).named("batches");
         let buckets = Buckets::new(train.examples.lengths(), options.batch_size, site);
-        Ok(Self { classifier, tokenizer, cleaner, options, train, valid, buckets, weights, ngram_logits, cache: None })
+        Ok(Self {
+            classifier,
+            tokenizer,
+            cleaner,
+            options,
+            train,
+            valid,
+            buckets,
+            weights,
+            knows_ngrams: false,
+            cache: None,
+        })
     }
 
     /// The inference half.
     #[must_use]
     pub fn classifier(&self) -> &Classifier {
         &self.classifier
+    }
+
+    /// Lets the n-gram model learn, where there is one that has not: before everything else, since it does so at once.
+    fn learn_ngrams(&mut self) -> Result<(), Error> {
+        if let (Some(model), false) = (self.classifier.ngrams(), self.knows_ngrams) {
+            tracing::info!("the n-gram model learns from {} texts", self.train.labels.len());
+            let class_weights = Vec::try_from(self.weights.f_to_device(Device::Cpu)?)?;
+            model.fit(&self.train, &class_weights, self.options.seed)?;
+        }
+        self.knows_ngrams = true;
+        Ok(())
     }
 
     /// Reads all texts once, where nothing about the encoder will change them, and else forgets what was read.
@@ -160,6 +179,7 @@ impl Task for Classification {
     }
 
     fn step(&mut self, step: Step) -> Result<Loss, Error> {
+        self.learn_ngrams()?;
         let texts = self.buckets.batch(step.batch());
         let site = step.site();
         let summaries = self.summaries(&texts, site)?;
@@ -183,14 +203,21 @@ impl Task for Classification {
     }
 
     fn evaluate(&mut self) -> Result<Option<Scores>, Error> {
+        self.learn_ngrams()?;
         let Some(network) = self.valid_logits()? else { return Ok(None) };
         let Some(valid) = &self.valid else { return Ok(None) };
-        let (ngrams, options) = (self.ngram_logits.as_deref(), &self.options);
+        let ngrams = score::ngram_logits(&self.classifier, &valid.examples)?;
+        let (ngrams, options) = (ngrams.as_deref(), &self.options);
         let calibration = score::calibrate(&network, ngrams, &valid.labels, options.tune_threshold, options.criterion);
         self.classifier.calibrate(calibration);
         let logits = score::mixtures(&network, ngrams, &calibration);
         let score = ClassificationScore::new(&logits, &valid.labels, &calibration);
         Ok(Some(Scores { criterion: score.criterion(self.options.criterion), figures: score.figures() }))
+    }
+
+    fn weights_were_loaded(&mut self) {
+        self.cache = None;
+        self.knows_ngrams = true;
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {
@@ -208,8 +235,8 @@ impl Task for Classification {
             _ => None,
         };
         let Some(bits) = found else {
-            let names: Vec<_> = state.iter().map(|(name, _)| name).collect();
-            return Err(Error::State(format!("a state of {names:?}; expected `{CALIBRATION}`, three int64 numbers")));
+            let found: Vec<_> = state.iter().map(|(name, tensor)| (name, tensor.kind(), tensor.size())).collect();
+            return Err(Error::State(format!("a state of {found:?}; expected `{CALIBRATION}`, three int64 numbers")));
         };
         let [ngram_share, temperature, threshold] = bits.map(|bits| f64::from_bits(bits as u64));
         let threshold = (!threshold.is_nan()).then_some(threshold);

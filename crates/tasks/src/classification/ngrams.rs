@@ -15,8 +15,8 @@ pub(super) const LONGEST: usize = 8;
 /// The most labels of a classifier with a model of n-grams: of more, its table outgrows the network by far.
 pub const MOST_NGRAM_LABELS: usize = 256;
 /// Numbers that n-grams are hashed to (Weinberger et al., "Feature hashing for large scale multitask learning", arXiv 0902.2206).
-const BUCKETS: i64 = 1 << 18;
-/// The weights of all examples' losses together, against that of the squared norm of the weights, as in LIBLINEAR's C.
+const SLOTS: i64 = 1 << 18;
+/// What the loss of each text weighs against half the squared norm of the weights, as LIBLINEAR's C.
 const COST: f32 = 30.0;
 /// Passes over the examples: short of the solution, which has learned by heart what few texts have.
 const PASSES: u64 = 30;
@@ -25,29 +25,29 @@ const PASSES: u64 = 30;
 #[derive(Debug)]
 pub(super) struct NgramModel {
     longest: usize,
-    /// `[C, BUCKETS]`.
+    /// `[C, SLOTS]`.
     weight: Tensor,
 }
 
 impl NgramModel {
     /// Numbers in the weights of a model for `labels` labels.
     pub(super) fn weight_count(labels: usize) -> u64 {
-        BUCKETS.unsigned_abs() * labels as u64
+        SLOTS.unsigned_abs() * labels as u64
     }
 
     /// A model that knows nothing yet.
     pub(super) fn new(params: &mut Params, longest: usize, labels: usize) -> Self {
-        Self { longest, weight: params.add_fixed("ngrams.weight", &[labels as i64, BUCKETS]) }
+        Self { longest, weight: params.add_fixed("ngrams.weight", &[labels as i64, SLOTS]) }
     }
 
     /// The logits of each text's labels, `[C]`.
     pub(super) fn logits(&self, tokens: &[i64]) -> Result<Vec<f32>, Error> {
-        let (buckets, values): (Vec<i64>, Vec<f32>) =
-            features(tokens, self.longest).into_iter().map(|(bucket, value)| (bucket as i64, value)).unzip();
+        let (slots, values): (Vec<i64>, Vec<f32>) =
+            features(tokens, self.longest).into_iter().map(|(slot, value)| (slot as i64, value)).unzip();
         let device = self.weight.device();
-        let [buckets, values] =
-            [Tensor::f_from_slice(&buckets)?, Tensor::f_from_slice(&values)?].map(|tensor| tensor.to_device(device));
-        let logits = self.weight.f_index_select(1, &buckets)?.f_mv(&values)?;
+        let slots = Tensor::f_from_slice(&slots)?.f_to_device(device)?;
+        let values = Tensor::f_from_slice(&values)?.f_to_device(device)?;
+        let logits = self.weight.f_index_select(1, &slots)?.f_mv(&values)?;
         Ok(Vec::try_from(logits.f_to_device(Device::Cpu)?)?)
     }
 
@@ -61,21 +61,21 @@ impl NgramModel {
     fn ascend(&self, texts: &LabelledTexts, class_weights: &[f32], seed: u64, passes: u64) -> Result<(), Error> {
         let (classes, count) = (class_weights.len(), texts.labels.len());
         let scales = self.rarity(texts);
-        let mut weights = vec![0f32; BUCKETS as usize * classes];
+        let mut weights = vec![0f32; SLOTS as usize * classes];
         let mut duals = vec![0f32; count * classes];
         let mut change = vec![0f32; classes];
         for pass in 0..passes {
             for text in permutation(count, Site::new(seed).named("n-grams").at(pass)) {
                 let mut features = features(&texts.examples.tokens(text), self.longest);
-                for (bucket, value) in &mut features {
-                    *value *= scales[*bucket as usize];
+                for (slot, value) in &mut features {
+                    *value *= scales[*slot as usize];
                 }
                 let label = texts.labels[text] as usize;
                 let cost = COST * class_weights[label];
                 let norm: f32 = features.iter().map(|(_, value)| value * value).sum();
                 change.fill(0.0);
-                for &(bucket, value) in &features {
-                    let row = &weights[bucket as usize * classes..][..classes];
+                for &(slot, value) in &features {
+                    let row = &weights[slot as usize * classes..][..classes];
                     change.iter_mut().zip(row).for_each(|(logit, weight)| *logit += weight * value);
                 }
                 softmax(&mut change);
@@ -86,8 +86,8 @@ impl NgramModel {
                     *change = step * (f32::from(class == label) - *change - *dual);
                     *dual += *change;
                 }
-                for &(bucket, value) in &features {
-                    let row = &mut weights[bucket as usize * classes..][..classes];
+                for &(slot, value) in &features {
+                    let row = &mut weights[slot as usize * classes..][..classes];
                     row.iter_mut().zip(&change).for_each(|(weight, change)| *weight += cost * value * change);
                 }
             }
@@ -95,42 +95,42 @@ impl NgramModel {
         for (row, scale) in weights.chunks_mut(classes).zip(&scales) {
             row.iter_mut().for_each(|weight| *weight *= scale);
         }
-        let learned = Tensor::f_from_slice(&weights)?.f_view([BUCKETS, classes as i64])?.f_tr()?;
+        let learned = Tensor::f_from_slice(&weights)?.f_view([SLOTS, classes as i64])?.f_tr()?;
         tch::no_grad(|| self.weight.shallow_clone().f_copy_(&learned))?;
         Ok(())
     }
 
-    /// What the values of each bucket are multiplied by while learning: rare n-grams say more (Spärck Jones 1972), and 1 in the
-    /// mean over the texts.
+    /// What the values of each slot are multiplied by while learning: rare n-grams say more (Spärck Jones 1972). Scaled so that
+    /// the root mean square of the texts' lengths is 1.
     fn rarity(&self, texts: &LabelledTexts) -> Vec<f32> {
         let count = texts.labels.len();
         let of = |text| features(&texts.examples.tokens(text), self.longest);
-        let mut found = vec![0f32; BUCKETS as usize];
+        let mut found = vec![0f32; SLOTS as usize];
         for text in 0..count {
-            of(text).iter().for_each(|&(bucket, _)| found[bucket as usize] += 1.0);
+            of(text).iter().for_each(|&(slot, _)| found[slot as usize] += 1.0);
         }
         let mut scales: Vec<f32> =
             found.iter().map(|found| 1.0 + ((1.0 + count as f32) / (1.0 + found)).ln()).collect();
-        let squares = (0..count).flat_map(of).map(|(bucket, value)| f64::from(value * scales[bucket as usize]).powi(2));
+        let squares = (0..count).flat_map(of).map(|(slot, value)| f64::from(value * scales[slot as usize]).powi(2));
         let mean = (squares.sum::<f64>() / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE) as f32;
         scales.iter_mut().for_each(|scale| *scale /= mean);
         scales
     }
 }
 
-/// The buckets of a text's n-grams, in order, with logarithms of their counts; of unit length.
+/// The slots of a text's n-grams, in order, with logarithms of their counts; of unit length. Saved models depend on the hash.
 fn features(tokens: &[i64], longest: usize) -> Vec<(u32, f32)> {
-    let mut buckets = Vec::with_capacity(tokens.len() * longest);
+    let mut slots = Vec::with_capacity(tokens.len() * longest);
     for start in 0..tokens.len() {
         let mut site = Site::new(0);
         for &token in tokens[start..].iter().take(longest) {
             site = site.at(token.unsigned_abs());
-            buckets.push((site.bits(0) % BUCKETS.unsigned_abs()) as u32);
+            slots.push((site.bits(0) % SLOTS.unsigned_abs()) as u32);
         }
     }
-    buckets.sort_unstable();
+    slots.sort_unstable();
     let value = |run: &[u32]| (run[0], 1.0 + (run.len() as f32).ln());
-    let mut features: Vec<_> = buckets.chunk_by(|a, b| a == b).map(value).collect();
+    let mut features: Vec<_> = slots.chunk_by(|a, b| a == b).map(value).collect();
     let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
     features.iter_mut().for_each(|(_, value)| *value /= norm);
     features
@@ -180,6 +180,10 @@ mod tests {
         let [small, large] = [f32::min, f32::max].map(|of| of(once_and_thrice[0].1, once_and_thrice[1].1));
         assert!((large / small - (1.0 + 3f32.ln())).abs() < 1e-6, "{once_and_thrice:?}");
         assert_eq!(features(&[], 2), []);
+        // What saved models have learned under. G = 0x9E3779B97F4A7C15; mix is SplitMix64's; all modulo 2 ** 64
+        // at = lambda s, k: mix((s * G) ^ mix(k + G)); root = mix(G)
+        // sorted(mix(s + G) % 2 ** 18 for s in (at(root, 1), at(root, 2), at(at(root, 1), 2)))
+        assert_eq!(ab.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [38_659, 49_252, 153_411]);
     }
 
     #[test]
@@ -230,6 +234,9 @@ mod tests {
         others.load(path).unwrap();
         let of = |model: &NgramModel| model.logits(&texts.examples.tokens(1)).unwrap();
         assert_eq!(of(&model), of(&other));
-        assert_eq!((params.iter().count(), params.fixed_count()), (0, params.count()));
+        assert_eq!(
+            (params.iter().count(), params.fixed().map(|(_, tensor)| tensor.numel()).sum()),
+            (0, params.count())
+        );
     }
 }

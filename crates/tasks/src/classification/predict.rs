@@ -4,7 +4,7 @@ use grulm_kernels::Compute;
 use rayon::prelude::*;
 use tch::{Device, no_grad};
 
-use super::Classifier;
+use super::{Classifier, ngrams::NgramModel, score};
 use crate::{Bundle, Error, Text, TextBatch, buckets::longest_first};
 
 /// What a classifier says of a text.
@@ -32,18 +32,16 @@ pub fn predict(
     let encode = |text: &Text| Ok(text.encode(cleaner, tokenizer)?.0);
     let tokens: Vec<Vec<u32>> = texts.par_iter().map(encode).collect::<Result<_, Error>>()?;
     let lengths: Vec<_> = tokens.iter().map(|tokens| u32::try_from(tokens.len()).unwrap_or(u32::MAX)).collect();
-    let read = |tokens: &Vec<u32>| {
-        let tokens: Vec<_> = tokens.iter().map(|&id| i64::from(id)).collect();
-        classifier.ngrams().map(|model| model.logits(&tokens)).transpose()
-    };
-    let ngrams: Vec<_> = tokens.iter().map(read).collect::<Result<_, Error>>()?;
     let mut predictions: Vec<Option<Prediction>> = vec![None; texts.len()];
     for batch in longest_first(&lengths, batch_size) {
         let ids = |&text: &usize| tokens[text].iter().map(|&id| i64::from(id)).collect();
-        let side_by_side = TextBatch::new(batch.iter().map(ids).collect());
+        let ids: Vec<Vec<i64>> = batch.iter().map(ids).collect();
+        let ngrams = |model: &NgramModel| ids.iter().map(|ids| model.logits(ids)).collect::<Result<Vec<_>, _>>();
+        let ngrams = classifier.ngrams().map(ngrams).transpose()?;
+        let side_by_side = TextBatch::new(ids);
         let logits = no_grad(|| classifier.logits(&classifier.summaries(&side_by_side, None, compute)?, None))?;
-        for (text, logits) in batch.into_iter().zip(Vec::<Vec<f32>>::try_from(logits.f_to_device(Device::Cpu)?)?) {
-            let logits = calibration.mix(&logits, ngrams[text].as_deref());
+        let network = Vec::<Vec<f32>>::try_from(logits.f_to_device(Device::Cpu)?)?;
+        for (text, logits) in batch.into_iter().zip(score::mixtures(&network, ngrams.as_deref(), &calibration)) {
             let probabilities = calibration.probabilities(&logits);
             predictions[text] = Some(Prediction { label: calibration.decide(&probabilities), probabilities });
         }

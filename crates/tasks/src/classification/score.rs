@@ -126,7 +126,7 @@ pub(super) fn calibrate(
     criterion: Criterion,
 ) -> Calibration {
     let gold: Vec<_> = labels.iter().map(|&label| label as usize).collect();
-    let ngram_share = ngrams.map_or(0.0, |ngrams| metrics::share(&network.concat(), &ngrams.concat(), &gold));
+    let ngram_share = ngrams.map_or(0.0, |ngrams| metrics::mixture_share(&network.concat(), &ngrams.concat(), &gold));
     let mixture = Calibration { ngram_share, ..Calibration::default() };
     let logits = mixtures(network, ngrams, &mixture);
     let calibration = Calibration { temperature: metrics::temperature(&logits.concat(), &gold), ..mixture };

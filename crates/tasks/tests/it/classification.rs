@@ -4,8 +4,11 @@ use grulm_corpus::labelled::Fields;
 use grulm_kernels::Compute;
 use grulm_model::{Direction, DropoutConfig, ModelConfig, PooledLayers};
 use grulm_tasks::{
-    Bundle, Provenance, Text, TextBatch, bundle,
-    classification::{Calibration, Classifier, ClassifierSettings, predict},
+    Bundle, ExamplesWriter, Framing, Provenance, Task, Text, TextBatch, bundle,
+    classification::{
+        Calibration, ClassWeights, Classification, ClassificationOptions, Classifier, ClassifierSettings, Criterion,
+        LabelledTexts, TrainingData, predict, score,
+    },
 };
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
@@ -19,6 +22,10 @@ fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifi
     let fields = Fields::default();
     let settings = ClassifierSettings { labels, pool, ngrams: 2, hidden: 5, dropout: 0.0, window, fields, calibration };
     Classifier::new(&config, 20, settings, 3, Cpu).unwrap()
+}
+
+fn text(text: &str) -> Text {
+    Text { text: text.to_owned(), pair: None }
 }
 
 /// Texts of these lengths, the longest first.
@@ -75,7 +82,6 @@ fn predictions_come_in_order_whatever_the_batches() {
     assert_eq!(bundle::kind(folder.path()).unwrap(), "classification");
     let opened: Bundle<Classifier> = Bundle::open(folder.path(), Cpu).unwrap();
     assert_eq!(opened.model.settings(), model.settings());
-    let text = |text: &str| Text { text: text.to_owned(), pair: None };
     let texts: Vec<_> = ["a", "", "abc abc abc abc abc", "bca", "c"].map(text).to_vec();
     let alone = predict(&opened, &texts, 1, Compute::fp32()).unwrap();
     let together = predict(&opened, &texts, 4, Compute::fp32()).unwrap();
@@ -87,4 +93,45 @@ fn predictions_come_in_order_whatever_the_batches() {
     bundle::save(folder.path(), &sample.model, tokenizer, cleaner, &Provenance::default(), format).unwrap();
     let message = Bundle::<Classifier>::open(folder.path(), Cpu).unwrap_err().to_string();
     assert!(message.contains("kind \"language_model\"; expected \"classification\""), "{message}");
+}
+
+/// Through training, disk and both ways of reading: the order of the letters, which the n-gram model knows and a network of random
+/// weights does not, decides.
+#[test]
+fn ngrams_vote_beside_the_network() {
+    let Bundle { tokenizer, cleaner, .. } = sample::bundle(Direction::Forward, grulm_corpus::TokenizerKind::Char);
+    let rows = ["cat", "tac", "a cat", "a tac", "the cat", "the tac", "red", "der"];
+    let texts = || {
+        let mut writer = ExamplesWriter::new(&cleaner, &tokenizer, Framing::Around).unwrap();
+        rows.iter().for_each(|row| writer.push(text(row)).unwrap());
+        LabelledTexts { examples: writer.finish().unwrap(), labels: [0, 1].repeat(rows.len() / 2) }
+    };
+    let template = classifier(Direction::Forward, PooledLayers::Last, 8);
+    let vocab_size = tokenizer.vocab_size() as i64;
+    let model = Classifier::new(template.config(), vocab_size, template.settings().clone(), 5, Cpu).unwrap();
+    let data = TrainingData { labels: template.settings().labels.clone(), train: texts(), valid: Some(texts()) };
+    let options = ClassificationOptions {
+        batch_size: 3,
+        seed: 1,
+        stage: 0,
+        compute: Compute::fp32(),
+        class_weights: ClassWeights::None,
+        tune_threshold: false,
+        criterion: Criterion::Accuracy,
+    };
+    let own = sample::bundle(Direction::Forward, grulm_corpus::TokenizerKind::Char);
+    let mut task = Classification::new(model, own.tokenizer, own.cleaner, data, options).unwrap();
+    let scores = task.evaluate().unwrap().unwrap();
+    assert_eq!(scores.get("accuracy"), Some(1.0), "{scores:?}");
+    let share = task.classifier().settings().calibration.ngram_share;
+    assert!(share > 0.5, "{share}");
+    let folder = tempfile::tempdir().unwrap();
+    task.save_bundle(folder.path(), &Provenance::default()).unwrap();
+    let opened: Bundle<Classifier> = Bundle::open(folder.path(), Cpu).unwrap();
+    let close = |nll: f64| (nll - scores.get("nll").unwrap()).abs() < 1e-6;
+    assert!(close(score(&opened.model, &texts(), 3, Compute::fp32()).unwrap().nll));
+    let predictions = predict(&opened, &rows.map(text), 3, Compute::fp32()).unwrap();
+    let nll =
+        |(row, prediction): (usize, &grulm_tasks::classification::Prediction)| -prediction.probabilities[row % 2].ln();
+    assert!(close(predictions.iter().enumerate().map(nll).sum::<f64>() / rows.len() as f64), "{predictions:?}");
 }
