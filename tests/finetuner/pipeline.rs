@@ -145,6 +145,12 @@ fn a_smaller_model_says_what_it_lost() {
         let before = accuracy(&evaluate(&place, "model"));
         assert!((accuracy(&scores) - before).abs() <= 0.03, "{format}: {scores}, before {before}");
         assert!(scores["validation_after_rounding"]["accuracy"].is_number(), "{scores}");
+        // What rounding is said to leave is what the saved bundle has: temperature and mixture are those of its own weights.
+        let valid = json(&place.succeed("evaluate model/saved --data valid.jsonl --json"));
+        for figure in ["accuracy", "nll"] {
+            let stated = scores["validation_after_rounding"][figure].as_f64().unwrap();
+            assert!((valid[figure].as_f64().unwrap() - stated).abs() < 1e-6, "{format}: {figure} {stated}, {valid}");
+        }
         assert!(place.succeed("evaluate model/saved --data test.jsonl").contains("before rounding"));
         let inspected = place.succeed("inspect model/saved");
         assert!(inspected.contains("saved in") && inspected.contains("ngrams"), "{inspected}");

@@ -65,14 +65,25 @@ pub fn convert(from: &Path, to: &Path, format: WeightFormat) -> Result<(), Error
     write_json(&to.join(TASK_FILE), &task)
 }
 
-/// Writes down in the bundle in `folder` what rounding did.
+/// Writes down in the bundle in `folder` what rounding did, and the settings (see [`settings`]) that were found for the rounded
+/// weights.
 ///
 /// # Errors
-/// When its provenance cannot be read or written.
-pub fn note_rounding(folder: &Path, rounded: Rounded) -> Result<(), Error> {
+/// When its files cannot be read or written.
+pub fn note_rounding(folder: &Path, rounded: Rounded, settings: Value) -> Result<(), Error> {
+    let path = folder.join(TASK_FILE);
+    write_json(&path, &TaskFile { settings, ..read_task(&path)? })?;
     let path = folder.join(PROVENANCE_FILE);
     let provenance: Provenance = read_json(&path)?;
     write_json(&path, &Provenance { rounded: Some(rounded), ..provenance })
+}
+
+/// The settings of a model as a bundle holds them, in `task.json`.
+///
+/// # Errors
+/// When they have no form in JSON.
+pub fn settings<M: BundleModel>(model: &M) -> Result<Value, Error> {
+    serde_json::to_value(model.settings()).map_err(|e| Error::io(Path::new(TASK_FILE))(e.into()))
 }
 
 /// What a bundle was trained for, and which files belong to it (`task.json`).
@@ -169,7 +180,7 @@ pub fn save<M: BundleModel>(
         tokenizer_sha256: tokenizer.hash().into(),
         cleaning_sha256: cleaner.hash(),
         weights_sha256: weights_sha256(folder)?,
-        settings: serde_json::to_value(model.settings()).map_err(|e| Error::io(&path)(e.into()))?,
+        settings: settings(model)?,
     };
     write_json(&path, &task)?;
     write_json(&folder.join(PROVENANCE_FILE), provenance)

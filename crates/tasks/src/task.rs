@@ -4,6 +4,7 @@ use std::path::Path;
 
 use grulm_model::{Params, Site};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tch::Tensor;
 
 use crate::{Error, bundle::Provenance};
@@ -145,6 +146,14 @@ pub trait Task {
     /// # Errors
     /// When names or shapes differ from this task's.
     fn load_state(&mut self, state: &[(String, Tensor)]) -> Result<(), Error>;
+
+    /// What its bundle holds beside sizes and weights, as the last evaluation left it: what [`crate::bundle::settings`] gives.
+    ///
+    /// # Errors
+    /// When it has no form in JSON.
+    fn settings(&self) -> Result<Value, Error> {
+        Ok(Value::Null)
+    }
 
     /// Writes the inference half (weights, sizes, tokenizer, cleaning) to a folder that exists.
     ///

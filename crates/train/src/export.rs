@@ -14,7 +14,8 @@ use grulm_tasks::{
 use crate::{Error, checkpoint::PART, run_folder::SAVED};
 
 /// Saves the checkpoint `best` of the run in `run_dir` once more, in `format`, as the bundle `saved`, and scores that: what
-/// rounding cost stands in its provenance. `task` has the rounded weights afterwards.
+/// rounding cost stands in its provenance, and what a task fits on validation data (a temperature, a threshold) is that of the
+/// rounded weights. `task` has them afterwards.
 ///
 /// # Errors
 /// When a file cannot be read or written, or the task fails.
@@ -36,7 +37,7 @@ pub fn export(
     task.weights_were_loaded();
     let scores = task.evaluate()?;
     let figures = scores.iter().flat_map(|scores| scores.figures.iter().cloned()).collect();
-    note_rounding(&part, Rounded { format, scores: figures })?;
+    note_rounding(&part, Rounded { format, scores: figures }, task.settings()?)?;
     fs::rename(&part, &target).map_err(Error::io(&target))?;
     Ok((target, scores))
 }

@@ -14,6 +14,7 @@ use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{Noise, Params, Site, WeightFormat};
+use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
 
 pub use classifier::{Calibration, Classifier, ClassifierSettings};
@@ -242,6 +243,10 @@ impl Task for Classification {
         let threshold = (!threshold.is_nan()).then_some(threshold);
         self.classifier.calibrate(Calibration { ngram_share, temperature, threshold });
         Ok(())
+    }
+
+    fn settings(&self) -> Result<Value, Error> {
+        bundle::settings(&self.classifier)
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {

@@ -10,6 +10,7 @@ use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{LanguageModel, Noise, Params, Reading, Site, WeightFormat};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tch::{Device, Kind, Tensor, no_grad};
 
 pub use complete::{Completion, complete};
@@ -199,6 +200,10 @@ impl Task for Completing {
             [] => Ok(()),
             state => Err(Error::State(format!("{} carried states; expected none", state.len()))),
         }
+    }
+
+    fn settings(&self) -> Result<Value, Error> {
+        bundle::settings(&self.completer)
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {

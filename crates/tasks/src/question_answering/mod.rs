@@ -20,6 +20,7 @@ use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{Noise, Params, Site, WeightFormat};
+use serde_json::Value;
 use tch::{Kind, Tensor};
 
 pub use answerer::{Answerer, AnswererSettings};
@@ -172,6 +173,10 @@ impl Task for QuestionAnswering {
         };
         self.answerer.set_threshold(f64::from_bits(bits.cast_unsigned()));
         Ok(())
+    }
+
+    fn settings(&self) -> Result<Value, Error> {
+        bundle::settings(&self.answerer)
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {

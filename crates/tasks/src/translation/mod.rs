@@ -14,6 +14,7 @@ use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{Noise, Params, Site, WeightFormat};
+use serde_json::Value;
 use tch::Tensor;
 
 pub use config::{TranslationConfig, TranslationCriterion};
@@ -185,6 +186,10 @@ impl Task for Translation {
             [] => Ok(()),
             state => Err(Error::State(format!("{} carried states; expected none", state.len()))),
         }
+    }
+
+    fn settings(&self) -> Result<Value, Error> {
+        bundle::settings(&self.translator)
     }
 
     fn save_bundle(&self, folder: &Path, provenance: &Provenance) -> Result<(), Error> {
