@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Compares a fine-tuned classifier with a linear model, fold by fold, and prints one Markdown table.
+"""Compares fine-tuned classifiers with a linear model, and prints one Markdown table.
 
     scripts/compare_linear.py CONFIG [--folds 5]        for instance configs/finetune/spam.toml
+    scripts/compare_linear.py --linear-alone CONFIG...  the linear model's figures on the validation data of each
 
-The rows of `task.train` and `task.valid` of CONFIG are cut into folds by a hash of the text, letter case and punctuation aside,
+Fold by fold: the rows of `task.train` and `task.valid` of CONFIG are cut into folds by a hash of the text, letter case and punctuation aside,
 so that copies of a text stay together. For each fold, `finetuner train` learns from nine tenths of the other folds and
-chooses by the last tenth; the linear model (TF-IDF of words 1-2 and characters 2-4, logistic regression) learns from all of
-them. Both label the fold. Runs lie under runs/compare-linear; what has finished is not done again. Needs scikit-learn
+chooses by the last tenth; the linear model (TF-IDF of words 1-2 and characters 2-4, logistic regression whose C, of 1, 10
+and 100, three-fold cross-validation within the training rows chooses) learns from all of them. Both label the fold. Runs lie under runs/compare-linear; what has finished is not done again. Needs scikit-learn
 (PYTHON names a Python that has it, else the one that runs this), a release build of finetuner and the pretrained model.
 """
 
@@ -25,8 +26,8 @@ FINETUNER = os.environ.get("FINETUNER", "target/release/finetuner")
 FOLDER = Path("runs/compare-linear")
 
 
-def rows(task):
-    for name in [*task["train"], *task["valid"]]:
+def rows(files):
+    for name in files:
         with gzip.open(name, "rt", encoding="utf-8") as file:
             yield from map(json.loads, file)
 
@@ -63,13 +64,15 @@ def by_finetuner(config, folder, train, test):
 def by_linear_model(train, test):
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline, make_union
+    from sklearn.model_selection import GridSearchCV
+    from sklearn.pipeline import make_union
 
     words = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 4), sublinear_tf=True)
-    model = make_pipeline(make_union(words, characters), LogisticRegression(C=10, max_iter=1000))
-    model.fit([row["text"] for row in train], [row["label"] for row in train])
-    return model.predict([row["text"] for row in test])
+    features = make_union(words, characters)
+    model = GridSearchCV(LogisticRegression(max_iter=1000), {"C": [1, 10, 100]}, cv=3)
+    model.fit(features.fit_transform([row["text"] for row in train]), [row["label"] for row in train])
+    return model.predict(features.transform([row["text"] for row in test]))
 
 
 def figures(gold, given, positive):
@@ -82,20 +85,42 @@ def figures(gold, given, positive):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path)
+    parser.add_argument("configs", type=Path, nargs="+", metavar="CONFIG")
     parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--linear-alone", action="store_true")
     chosen = parser.parse_args()
-    everything = list(rows(tomllib.loads(chosen.config.read_text())["task"]))
+    if chosen.linear_alone:
+        linear_alone(chosen.configs)
+        return
+    if len(chosen.configs) > 1:
+        parser.error("several CONFIGs are for --linear-alone")
+    by_folds(chosen.configs[0], chosen.folds)
+
+
+def linear_alone(configs):
+    print("| config | texts to learn from | validation texts | accuracy | macro F1 |\n| --- | --- | --- | --- | --- |")
+    for config in configs:
+        task = tomllib.loads(config.read_text())["task"]
+        train, valid = list(rows(task["train"])), list(rows(task["valid"]))
+        gold, given = [row["label"] for row in valid], by_linear_model(train, valid)
+        macro = statistics.mean(figures(gold, given, label)[1] for label in set(gold))
+        accuracy = figures(gold, given, None)[0]
+        print(f"| `{config.name}` | {len(train):,} | {len(valid):,} | {accuracy:.1f} | {macro:.1f} |", flush=True)
+
+
+def by_folds(config, folds):
+    task = tomllib.loads(config.read_text())["task"]
+    everything = list(rows([*task["train"], *task["valid"]]))
     positive = min({row["label"] for row in everything}, key=lambda name: sum(row["label"] == name for row in everything))
     print(f"| fold | texts | linear accuracy | fine-tuned accuracy | linear F1 of {positive} | fine-tuned F1 of {positive} |")
     print("| --- | --- | --- | --- | --- | --- |")
     found = []
-    for fold in range(chosen.folds):
-        test = [row for row in everything if fold_of(row, chosen.folds) == fold]
-        train = [row for row in everything if fold_of(row, chosen.folds) != fold]
+    for fold in range(folds):
+        test = [row for row in everything if fold_of(row, folds) == fold]
+        train = [row for row in everything if fold_of(row, folds) != fold]
         gold = [row["label"] for row in test]
         linear = figures(gold, by_linear_model(train, test), positive)
-        tuned = figures(gold, by_finetuner(chosen.config, FOLDER / f"{chosen.config.stem}-{fold}", train, test), positive)
+        tuned = figures(gold, by_finetuner(config, FOLDER / f"{config.stem}-{fold}", train, test), positive)
         found.append([linear[0], tuned[0], linear[1], tuned[1]])
         print(f"| {fold + 1} | {len(test)} | {' | '.join(f'{figure:.2f}' for figure in found[-1])} |", flush=True)
     print(f"| mean | {len(everything)} | {' | '.join(f'{statistics.mean(column):.2f}' for column in zip(*found))} |")

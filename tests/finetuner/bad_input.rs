@@ -20,8 +20,8 @@ fn rows_that_do_not_fit_are_named() {
         assert!(!place.path("model").exists(), "{last}");
     };
     check("broken.jsonl", &format!("{many}{{\"text\": \"a\", \"lab"), 1, &["broken.jsonl", "40000", "malformed JSON"]);
-    check("no_label.jsonl", &format!("{good}{{\"text\": \"a\"}}\n"), 1, &["no_label.jsonl", "601", "label"]);
-    check("no_text.jsonl", "{\"label\": \"positive\"}\n", 1, &["no_text.jsonl", "1", "text"]);
+    check("bare.jsonl", &format!("{good}{{\"text\": \"a\"}}\n"), 1, &["bare.jsonl", "601", "label"]);
+    check("blank.jsonl", "{\"label\": \"positive\"}\n", 1, &["blank.jsonl", "1", "text"]);
     check("wrong_type.jsonl", "{\"text\": 1, \"label\": \"a\"}\n", 1, &["wrong_type.jsonl", "1", "text"]);
     check("one.jsonl", "{\"text\": \"a\", \"label\": \"b\"}\n", 2, &["task.train", "two labels"]);
     check("empty.jsonl", "", 2, &["task.train", "two labels"]);
@@ -51,12 +51,15 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     let three = "--set task.train=[\"three.jsonl\"] --set task.valid=[\"three.jsonl\"] --set task.test=[]";
     let held_out = "--set task.train=[\"three.jsonl\"] --set task.valid=[] --set task.test=[]";
     check(&format!("{held_out} --set task.valid_fraction=0.999999"), 2, "`task.valid_fraction` = 0.999999");
+    check(&format!("{held_out} --set task.valid_fraction=0.5"), 2, "texts of every label to learn from; of \"");
     check(&format!("{three} --set task.tune_threshold=true"), 2, "`task.tune_threshold` = true");
     let row = |label: u32| format!("{{\"text\": \"a\", \"label\": \"{label}\"}}\n");
     place.write("many.jsonl", &(0..300).map(row).collect::<String>());
     let many = "--set task.train=[\"many.jsonl\"] --set task.valid=[\"many.jsonl\"] --set task.test=[]";
     check(&format!("{many} --set task.ngrams=2"), 2, "`task.ngrams` = 2: allowed: 0: there are 300 labels");
     check(&format!("{many} --set task.ngrams=9"), 2, "`task.ngrams` = 9");
+    check(&format!("{many} --set task.character_ngrams=3"), 2, "`task.character_ngrams` = 3: allowed: 0: there are 300");
+    check(&format!("{many} --set task.character_ngrams=1"), 2, "`task.character_ngrams` = 1: allowed: 0, or 2 to 8");
 }
 
 #[test]

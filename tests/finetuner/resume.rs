@@ -57,6 +57,13 @@ fn every_stage_resumes_bit_for_bit() {
     }
     place.succeed(&format!("train -c c.toml {STAGES} --resume"));
     assert!(trace(&place, "model") == whole, "stopped between the stages");
+    // At the checkpoint of before the first step, which is there to go back to: n-grams have learned nothing then.
+    let rolls = format!("{STAGES} --set train.on_divergence=rollback --set run.dir=rolls");
+    place.succeed(&format!("train -c c.toml {rolls}"));
+    cut(&place.path("rolls"), 0);
+    assert!(place.path("rolls/checkpoints/step-0000000").is_dir());
+    place.succeed(&format!("train -c c.toml {rolls} --resume"));
+    assert!(trace(&place, "rolls") == whole, "stopped before the first step");
 }
 
 #[test]
@@ -73,4 +80,19 @@ fn a_run_is_not_replaced_or_mixed_up_unasked() {
     let text = place.read("train.jsonl");
     place.write("train.jsonl", &text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>());
     check("train -c c.toml --set train.steps=4 --resume", "another corpus");
+    place.write("train.jsonl", &text.replace("\"negative\"", "\"bad\""));
+    place.write("valid.jsonl", &place.read("valid.jsonl").replace("\"negative\"", "\"bad\""));
+    let renamed = "train -c c.toml --set train.steps=4 --set task.test=[] --resume";
+    check(renamed, "another corpus");
+    // The text of an adaptation that has finished counts as well.
+    place.write("more.jsonl", "{\"text\": \"one more\"}\n");
+    let adapted = "train -c c.toml --set run.dir=adapted --set train.steps=4 --set task.test=[] \
+        --set finetune.adapt.train.steps=4 --set finetune.adapt.text=[\"more.jsonl\"]";
+    place.succeed(adapted);
+    place.write("more.jsonl", "{\"text\": \"another\"}\n");
+    check(&format!("{adapted} --resume"), "adapted/adapt: the run learned from another corpus");
+    check(
+        &format!("{adapted} --overwrite --set finetune.adapt.train.batch_size=1000000"),
+        "`finetune.adapt.train.batch_size` = 1000000",
+    );
 }

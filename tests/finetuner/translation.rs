@@ -120,6 +120,8 @@ fn a_smaller_translator_says_what_it_lost() {
     place.succeed("predict model/saved --lines --input valid.xx --output out.en");
     assert_eq!(place.read("out.en").lines().count(), 30);
     assert!(place.succeed("inspect model/saved").contains("saved in"));
+    let evaluated = place.succeed("evaluate model/saved --data valid.xx --references valid.en");
+    assert!(evaluated.contains("int8; validation bleu") && evaluated.contains("before rounding"), "{evaluated}");
 }
 
 #[test]

@@ -95,6 +95,15 @@ pub fn of_config(ended: anyhow::Result<Ending>, args: &ConfigArgs) -> anyhow::Re
     })
 }
 
+/// Says in which section of the config the `[train]` stands that `error` is about, where that is not the main one.
+#[must_use]
+pub fn of_section(error: anyhow::Error, section: &str) -> anyhow::Error {
+    match setting(&error) {
+        Some(invalid) => Invalid { key: format!("{section}.{}", invalid.key), ..invalid.clone() }.into(),
+        None => error.context(format!("with the settings of [{section}.train]")),
+    }
+}
+
 /// An error and its causes in one line; a cause that the text before it holds already is not repeated.
 fn message(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).fold(String::new(), |line, cause| match line {

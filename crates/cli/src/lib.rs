@@ -32,6 +32,7 @@ pub mod inspection;
 pub mod logging;
 pub mod output;
 pub mod previous;
+pub mod rounding;
 pub mod sections;
 pub mod signals;
 pub mod stage;

@@ -1,6 +1,6 @@
 //! The run that a run folder holds already.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use grulm_config::{Difference, Invalid, differences};
 use grulm_tasks::Provenance;
@@ -150,15 +150,32 @@ impl Previous {
     /// # Errors
     /// When it learned from another one.
     pub fn check_corpus(&self, fingerprint: &str) -> Result<(), Usage> {
-        match &self.corpus {
-            Some(own) if own != fingerprint => Err(Usage(format!(
-                "{}: the run learned from another corpus (fingerprint {own}) than that of now ({fingerprint}): text or settings \
-                 changed since; go back to the former ones, or start anew with --overwrite",
-                self.run_dir.display()
-            ))),
-            _ => Ok(()),
-        }
+        check_corpus(&self.run_dir, self.corpus.as_deref(), fingerprint)
     }
+}
+
+/// Checks that what was trained in `run_dir`, on the corpus with the fingerprint `own`, learned from that of `fingerprint`.
+///
+/// # Errors
+/// When it learned from another one.
+pub fn check_corpus(run_dir: &Path, own: Option<&str>, fingerprint: &str) -> Result<(), Usage> {
+    match own {
+        Some(own) if own != fingerprint => Err(Usage(format!(
+            "{}: the run learned from another corpus (fingerprint {own}) than that of now ({fingerprint}): text or settings \
+             changed since; go back to the former ones, or start anew with --overwrite",
+            run_dir.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The fingerprint of the corpus that the newest checkpoint in `run_dir` learned from, of those that can be read.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn newest_corpus(run_dir: &Path) -> anyhow::Result<Option<String>> {
+    let readable = |(_, folder): (u64, PathBuf)| read_json::<Provenance>(&folder.join("provenance.json")).ok();
+    Ok(checkpoints(run_dir)?.into_iter().find_map(readable).and_then(|provenance| provenance.corpus))
 }
 
 fn list(differences: &[&Difference]) -> String {

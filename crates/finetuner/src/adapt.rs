@@ -1,13 +1,15 @@
 //! The stage before the task: language modelling on its text.
 
 use grulm_cli::{
+    exit::of_section,
     output::{count, grouped},
+    previous::{check_corpus, newest_corpus},
     stage::{Stage, Trained},
 };
 use grulm_kernels::Compute;
 use grulm_model::LanguageModel;
 use grulm_tasks::{
-    Batching, Examples, LanguageModelling, Provenance, Task as _, TokenSplit,
+    Batching, Examples, LanguageModelling, Task as _, TokenSplit,
     bundle::Basis,
     classification::{ClassificationConfig, read_text},
 };
@@ -18,10 +20,14 @@ use tch::Device;
 use crate::{
     config::{AdaptSection, FinetuneConfig},
     pretrained,
+    ready::provenance,
 };
 
 /// The number of this stage; that of the task is 1.
 const ADAPT_STAGE: u64 = 0;
+
+/// Where its settings stand.
+const SECTION: &str = "finetune.adapt";
 
 /// What `config.toml` of the stage's folder says.
 #[derive(Serialize)]
@@ -40,17 +46,18 @@ pub(crate) fn adapt(
     device: Device,
 ) -> anyhow::Result<Trained> {
     let dir = config.run.dir.join(ADAPT);
+    let Basis { folder, tokenizer, cleaner, weights_sha256, .. } = pretrained::open(&config.finetune, &config.task)?;
+    let more = ("finetune.adapt.text", section.text.as_slice());
+    let (train, valid) = read_text(task, more, &cleaner, &tokenizer)?;
+    check_corpus(&dir, newest_corpus(&dir)?.as_deref(), train.sha256())?;
     if let Some(best) = finished(&dir)? {
         tracing::info!("{} has finished: the model is adapted already", dir.display());
         return Ok(Trained::Best(best));
     }
-    let Basis { folder, tokenizer, cleaner, weights_sha256, .. } = pretrained::open(&config.finetune, &config.task)?;
     let mut model = LanguageModel::open(&folder, device)?;
     if let Some(dropout) = &config.finetune.dropout {
         model.set_dropout(dropout.clone());
     }
-    let more = ("finetune.adapt.text", section.text.as_slice());
-    let (train, valid) = read_text(task, more, &cleaner, &tokenizer)?;
     let mut settings = section.train.clone();
     if settings.precision == PrecisionSetting::Auto {
         settings.precision = config.train.precision;
@@ -63,19 +70,14 @@ pub(crate) fn adapt(
         penalties: settings.output_penalties(),
         compute: Compute { precision: settings.precision.resolve(device, kernels), kernels },
     };
-    let provenance = Provenance {
-        grulm: env!("CARGO_PKG_VERSION").to_owned(),
-        corpus: Some(train.sha256().to_owned()),
-        parent: Some(weights_sha256),
-        ..Provenance::default()
-    };
     let split = |text: &Examples| TokenSplit { stream: text.stream().clone(), bytes: text.bytes() };
-    let mut task =
-        LanguageModelling::new(model, tokenizer, cleaner, &split(&train), valid.as_ref().map(split), batching)?;
+    let assembled =
+        LanguageModelling::new(model, tokenizer, cleaner, &split(&train), valid.as_ref().map(split), batching);
+    let mut task = assembled.map_err(|error| of_section(error.into(), SECTION))?;
     tracing::info!(
         "adapting the language model to {} tokens of text; {} an epoch",
         grouped(train.stream().len()),
-        count(task.steps_per_epoch(settings.accumulate), "step")
+        count(settings.steps_per_epoch(task.batches_per_epoch()), "step")
     );
     let folder = RunFolder::open(&dir, Start::Resume, &grulm_config::to_toml(&AdaptConfig { train: &settings })?)?;
     let stage = Stage {
@@ -83,7 +85,7 @@ pub(crate) fn adapt(
         seed: config.run.seed,
         train: &settings,
         layers: LayerSettings::default(),
-        provenance,
+        provenance: provenance(train.sha256(), Some(weights_sha256)),
     };
-    stage.train(&mut task, &folder)
+    stage.train(&mut task, &folder).map_err(|error| of_section(error, SECTION))
 }

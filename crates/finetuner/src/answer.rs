@@ -8,7 +8,7 @@ use grulm_cli::{
 };
 use grulm_kernels::Compute;
 use grulm_tasks::{
-    Bundle, Provenance,
+    Bundle,
     bundle::Basis,
     question_answering::{
         Answerer, AnswererSettings, AnswersScore, QuestionAnswering, QuestionAnsweringConfig, QuestionAnsweringOptions,
@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE},
+    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts a reader on the pretrained encoder.
@@ -34,11 +34,7 @@ pub(crate) fn assemble(
 ) -> anyhow::Result<Ready> {
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_question_data(task, &cleaner, &tokenizer)?;
-    if data.valid.is_none() {
-        tracing::warn!(
-            "no validation data (task.valid, task.valid_fraction, task.valid_last): the newest checkpoint counts as the best"
-        );
-    }
+    warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction, task.valid_last");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
         let _ = read_questions(task, "task.test", &task.test)?;
@@ -62,9 +58,7 @@ pub(crate) fn assemble(
         answerer.load_encoder(&folder)?;
         Some(weights_sha256)
     };
-    let corpus = Some(data.fingerprint().to_owned());
-    let provenance =
-        Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
+    let provenance = provenance(data.fingerprint(), parent);
     let compute = config.compute(device);
     let options = QuestionAnsweringOptions {
         batch_size: config.train.batch_size,

@@ -10,7 +10,7 @@ use grulm_config::Invalid;
 use grulm_corpus::{Special, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_tasks::{
-    Bundle, Provenance,
+    Bundle,
     bundle::Basis,
     classification::{
         Calibration, Classification, ClassificationConfig, ClassificationOptions, Classifier, ClassifierSettings,
@@ -21,7 +21,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE},
+    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts a head on the pretrained encoder.
@@ -36,16 +36,14 @@ pub(crate) fn assemble(
 ) -> anyhow::Result<Ready> {
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_training_data(task, &cleaner, &tokenizer)?;
-    if data.valid.is_none() {
-        tracing::warn!(
-            "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
-        );
-    }
+    warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     let labels = data.labels.len();
     let allowed = format!("false: a threshold is for two labels, and there are {labels}");
     Invalid::check("task.tune_threshold", task.tune_threshold, !task.tune_threshold || labels == 2, allowed)?;
     let allowed = format!("0: there are {labels} labels, and n-grams are for {MOST_NGRAM_LABELS} at most");
-    Invalid::check("task.ngrams", task.ngrams, task.ngrams == 0 || labels <= MOST_NGRAM_LABELS, allowed)?;
+    for (key, longest) in [("ngrams", task.ngrams), ("character_ngrams", task.character_ngrams)] {
+        Invalid::check(format!("task.{key}"), longest, longest == 0 || labels <= MOST_NGRAM_LABELS, &allowed)?;
+    }
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
         let _ = read_labelled(
@@ -63,6 +61,7 @@ pub(crate) fn assemble(
         labels: data.labels.clone(),
         pool: task.pool,
         ngrams: task.ngrams,
+        character_ngrams: task.character_ngrams,
         hidden: task.hidden,
         dropout: task.dropout,
         window: i64::try_from(config.train.sequence_length).unwrap_or(i64::MAX),
@@ -77,9 +76,7 @@ pub(crate) fn assemble(
         classifier.load_encoder(&folder)?;
         Some(weights_sha256)
     };
-    let corpus = Some(data.fingerprint());
-    let provenance =
-        Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
+    let provenance = provenance(&data.fingerprint(), parent);
     let compute = config.compute(device);
     let options = ClassificationOptions {
         batch_size: config.train.batch_size,
@@ -109,7 +106,7 @@ pub(crate) fn score_test(
     let ClassifierSettings { fields, labels, .. } = model.settings();
     let encoding = task.encoding()?;
     let texts = read_labelled("task.test", &task.test, fields, encoding, labels, &cleaner, &tokenizer)?;
-    Ok(score(&model, &texts, config.train.batch_size, Compute::fp32())?.figures())
+    Ok(score(&model, &tokenizer, &texts, config.train.batch_size, Compute::fp32())?.figures())
 }
 
 /// Says how much of the text the pretrained tokenizer does not know: it may be the wrong one.

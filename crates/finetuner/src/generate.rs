@@ -7,7 +7,7 @@ use grulm_corpus::{Cleaner, Special, Tokenizer};
 use grulm_kernels::Compute;
 use grulm_model::{LanguageModel, Site, WEIGHTS_FILE};
 use grulm_tasks::{
-    Batching, Bundle, Examples, LanguageModelling, Provenance, Task, TokenSplit,
+    Batching, Bundle, Examples, LanguageModelling, Task, TokenSplit,
     bundle::Basis,
     generation::{
         Completer, CompleterSettings, Completing, GenerationConfig, GenerationData, GenerationFormat,
@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE},
+    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts the pretrained model before it.
@@ -34,11 +34,7 @@ pub(crate) fn assemble(
 ) -> anyhow::Result<Ready> {
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_generation_data(task, &cleaner, &tokenizer)?;
-    if data.valid.is_none() {
-        tracing::warn!(
-            "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
-        );
-    }
+    warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
         let _ = read_generation_files(task, "task.test", &task.test, &cleaner, &tokenizer)?;
@@ -51,9 +47,7 @@ pub(crate) fn assemble(
         model.params().load(&folder.join(WEIGHTS_FILE))?;
         Some(weights_sha256)
     };
-    let corpus = Some(data.fingerprint());
-    let provenance =
-        Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
+    let provenance = provenance(&data.fingerprint(), parent);
     let facts = facts(task.format, &data);
     let compute = config.compute(device);
     let (batch_size, sequence_length) = (config.train.batch_size, config.train.sequence_length);

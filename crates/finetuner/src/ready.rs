@@ -17,6 +17,20 @@ pub(crate) const TASK_STAGE: u64 = 1;
 /// With fewer steps than this, a warning is due.
 const FEW: u64 = 100;
 
+/// What the bundles of a task say of their origin. `corpus`: the fingerprint of its data; `parent`: the SHA-256 of the weights that
+/// it starts from, where it does.
+pub(crate) fn provenance(corpus: &str, parent: Option<String>) -> Provenance {
+    let grulm = env!("CARGO_PKG_VERSION").to_owned();
+    Provenance { grulm, corpus: Some(corpus.to_owned()), parent, ..Provenance::default() }
+}
+
+/// Says what it means that there is no validation data, where there is none. `keys` would make some.
+pub(crate) fn warn_unless_validated(validated: bool, keys: &str) {
+    if !validated {
+        tracing::warn!("no validation data ({keys}): the newest checkpoint counts as the best");
+    }
+}
+
 /// A task, and what is known before training.
 pub(crate) struct Ready {
     pub(crate) task: Box<dyn Task>,
@@ -39,9 +53,10 @@ impl Ready {
         device: Device,
     ) -> anyhow::Result<Self> {
         let params = task.params();
-        let epoch = task.steps_per_epoch(config.train.accumulate);
+        let batches = task.batches_per_epoch();
+        let epoch = config.train.steps_per_epoch(batches);
         let layers = Layers::new(config.finetune.layers(), params, epoch)?;
-        let steps = config.train.total_steps(epoch);
+        let steps = config.train.total_steps(batches);
         let learns = params.iter().filter(|param| layers.factor(param.group, steps.saturating_sub(1)) > 0.0);
         let learning: u64 = learns.map(|param| param.tensor.numel() as u64).sum();
         let parameters = format!("{}, {} of them learn", grouped(params.count() as u64), grouped(learning));

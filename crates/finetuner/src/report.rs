@@ -1,8 +1,9 @@
-//! What `evaluate` prints of a classifier, and of what rounding did to any model.
+//! What `evaluate` prints of a classifier.
 
-use std::collections::BTreeMap;
-
-use grulm_cli::output::{self, Object};
+use grulm_cli::{
+    output::{self, Object},
+    rounding,
+};
 use grulm_tasks::{
     Provenance,
     classification::{ClassificationScore, ClassifierSettings},
@@ -23,29 +24,8 @@ pub(crate) fn json(provenance: &Provenance, settings: &ClassifierSettings, score
     object.insert("per_class".into(), Value::Object(per_class.collect()));
     object.insert("labels".into(), json!(settings.labels));
     object.insert("confusion".into(), json!(score.confusion.rows().collect::<Vec<_>>()));
-    add_rounding(provenance, &mut object);
+    rounding::add_to(&mut object, provenance);
     object
-}
-
-/// Adds what rounding the weights did, where they were rounded.
-pub(crate) fn add_rounding(provenance: &Provenance, object: &mut Object) {
-    let Some(rounded) = &provenance.rounded else { return };
-    object.insert("saved_in".into(), json!(rounded.format));
-    let before: Vec<_> = provenance.scores.clone().into_iter().collect();
-    let after: Vec<_> = rounded.scores.clone().into_iter().collect();
-    object.insert("validation_before_rounding".into(), json!(output::figures_to_json(&before)));
-    object.insert("validation_after_rounding".into(), json!(output::figures_to_json(&after)));
-}
-
-/// The same as a row of a table, by one figure.
-pub(crate) fn rounding(provenance: &Provenance, figure: &str) -> Option<(String, String)> {
-    let rounded = provenance.rounded.as_ref()?;
-    let of = |scores: &BTreeMap<String, f64>| scores.get(figure).map(|figure| format!("{figure:.4}"));
-    let lost = match (of(&rounded.scores), of(&provenance.scores)) {
-        (Some(after), Some(before)) => format!("; validation {figure} {after}, before rounding {before}"),
-        _ => String::new(),
-    };
-    Some(("saved in".into(), format!("{}{lost}", rounded.format.name())))
 }
 
 /// Tables for people.
@@ -54,7 +34,7 @@ pub(crate) fn text(provenance: &Provenance, settings: &ClassifierSettings, score
     let (low, high) = score.confusion.interval_95();
     let place = rows.iter().position(|(name, _)| name == "accuracy").map_or(rows.len(), |place| place + 1);
     rows.insert(place, ("  95 % interval".into(), format!("{low:.4} to {high:.4}")));
-    rows.extend(rounding(provenance, "accuracy"));
+    rows.extend(rounding::row(provenance, "accuracy"));
     let heads = ["label", "precision", "recall", "f1", "texts"].map(str::to_owned).to_vec();
     let per_class = settings.labels.iter().zip(score.confusion.per_class()).map(|(label, class)| {
         let figures = [class.precision, class.recall, class.f1].map(|figure| format!("{figure:.4}"));

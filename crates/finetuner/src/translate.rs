@@ -8,7 +8,7 @@ use grulm_cli::{
 };
 use grulm_kernels::Compute;
 use grulm_tasks::{
-    Examples, Provenance,
+    Examples,
     bundle::Basis,
     translation::{
         Ensemble, PairExamples, PairScorer, Translation, TranslationConfig, TranslationOptions, Translator,
@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE},
+    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
 };
 
 /// Reads the data and makes a translator of the pretrained model.
@@ -34,11 +34,7 @@ pub(crate) fn assemble(
 ) -> anyhow::Result<Ready> {
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
     let data = read_translation_data(task, &cleaner, &tokenizer)?;
-    if data.valid.is_none() {
-        tracing::warn!(
-            "no validation data (task.valid, task.valid_fraction): the newest checkpoint counts as the best"
-        );
-    }
+    warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
         for_each_pair(task, "task.test", &task.test, |_, _| Ok(()))?;
@@ -59,9 +55,7 @@ pub(crate) fn assemble(
         translator.load_language_model(&folder)?;
         Some(weights_sha256)
     };
-    let corpus = Some(data.fingerprint());
-    let provenance =
-        Provenance { grulm: env!("CARGO_PKG_VERSION").to_owned(), corpus, parent, ..Provenance::default() };
+    let provenance = provenance(&data.fingerprint(), parent);
     let compute = config.compute(device);
     let options = TranslationOptions {
         batch_size: config.train.batch_size,

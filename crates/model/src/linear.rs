@@ -19,6 +19,13 @@ impl Linear {
         Self { weight, bias: Some(bias(params, name, sizes.1, group)) }
     }
 
+    /// The same, drawn from U(-1 / sqrt(I), 1 / sqrt(I)), as `torch.nn.Linear` does.
+    pub fn narrow(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+        let bound = 1.0 / (input as f64).sqrt();
+        let weight = params.add(format!("{name}.weight"), &[output, input], bound, group);
+        Self { weight, bias: Some(bias(params, name, output, group)) }
+    }
+
     /// The same without a bias.
     pub fn without_bias(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
         let bound = (6.0 / (input + output) as f64).sqrt();

@@ -91,6 +91,12 @@ impl Params {
         self.entries.iter()
     }
 
+    /// Whether no weight of the groups below `group` learns.
+    #[must_use]
+    pub fn is_frozen_below(&self, group: usize) -> bool {
+        self.iter().all(|param| param.group >= group || !param.tensor.requires_grad())
+    }
+
     /// Where the weights lie.
     #[must_use]
     pub fn device(&self) -> Device {

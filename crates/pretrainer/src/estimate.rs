@@ -98,11 +98,12 @@ pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, dev
         row("a batch", format!("{} x {} tokens", config.train.batch_size, config.train.sequence_length)),
     ];
     let tokens = manifest.and_then(|manifest| manifest.splits.get(&Split::Train)).map(|train| train.tokens);
-    let epoch = tokens.map(|tokens| (tokens / batch / config.train.accumulate).max(1));
-    if let (Some(tokens), Some(epoch)) = (tokens, epoch) {
-        rows.push(row("an epoch", format!("{}, {}", count(epoch, "step"), count(tokens, "token"))));
+    let batches = tokens.map(|tokens| (tokens / batch).max(1));
+    if let (Some(tokens), Some(batches)) = (tokens, batches) {
+        let steps = config.train.steps_per_epoch(batches);
+        rows.push(row("an epoch", format!("{}, {}", count(steps, "step"), count(tokens, "token"))));
     }
-    rows.push(row("time", time(&config.train, &size, epoch, compute, device)?));
+    rows.push(row("time", time(&config.train, &size, batches, compute, device)?));
     output::write(&output::table(&rows))?;
     Ok(Ending::Done)
 }
@@ -179,11 +180,11 @@ fn widths(model: &ModelConfig, layer: usize) -> (u64, u64) {
     (input.unsigned_abs(), hidden.unsigned_abs())
 }
 
-/// How long training takes, with `epoch` steps an epoch where the corpus is prepared.
+/// How long training takes, with `batches` an epoch where the corpus is prepared.
 fn time(
     train: &TrainConfig,
     size: &Size,
-    epoch: Option<u64>,
+    batches: Option<u64>,
     compute: Compute,
     device: Device,
 ) -> anyhow::Result<String> {
@@ -191,7 +192,7 @@ fn time(
         let budget = humantime::format_duration(budget.0);
         return Ok(format!("{budget}, the budget, evaluations and checkpoints included"));
     }
-    let Some(steps) = train.steps.or_else(|| epoch.map(|epoch| train.total_steps(epoch))) else {
+    let Some(steps) = train.steps.or_else(|| batches.map(|batches| train.total_steps(batches))) else {
         return Ok("not known before the corpus is prepared".to_owned());
     };
     let speed = product_speed(compute, device)?;

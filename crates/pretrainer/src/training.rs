@@ -98,7 +98,7 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
         compute.precision.name(),
         grouped(parameters),
         grouped(tokens),
-        count(task.steps_per_epoch(config.train.accumulate), "step")
+        count(config.train.steps_per_epoch(task.batches_per_epoch()), "step")
     );
     Ok(Ready { task, provenance })
 }

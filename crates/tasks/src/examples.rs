@@ -1,6 +1,7 @@
 //! Texts as tokens, in a file of their own that is mapped into memory.
 
 use grulm_corpus::{Cleaner, ShardWriter, Special, TokenStream, Tokenizer, Width};
+use grulm_model::Site;
 use rayon::prelude::*;
 use tempfile::TempDir;
 
@@ -27,14 +28,25 @@ impl Text {
         tokenizer.encode(&text, &mut tokens)?;
         let mut bytes = text.len() as u64 + 1;
         if let Some(pair) = &self.pair {
-            tokens.push(tokenizer.special(Special::Sep));
+            let separator = tokenizer.special(Special::Sep);
+            let place = tokens.len();
+            tokens.push(separator);
             let pair = cleaner.clean(pair);
             tokenizer.encode(&pair, &mut tokens)?;
             bytes += pair.len() as u64 + 1;
+            // There is one between two texts, even where tokenizer.specials_in_text finds it in them.
+            let within = tokens.iter_mut().enumerate().filter(|(at, token)| *at != place && **token == separator);
+            within.for_each(|(_, token)| *token = tokenizer.special(Special::Unk));
         }
         tokens.push(tokenizer.special(Special::Eos));
         Ok((tokens, bytes))
     }
+}
+
+/// Whether an example is held out for validation, where a share of `fraction` is: by a hash of its text, so that copies of a text
+/// stay together.
+pub(crate) fn is_held_out(text: &str, fraction: f64) -> bool {
+    fraction > 0.0 && Site::new(0).named(text).uniform(0) < fraction
 }
 
 /// Tokens of many texts. They lie in a temporary file, so that memory holds 12 bytes a text.
@@ -113,8 +125,9 @@ pub struct ExamplesWriter<'a> {
     folder: TempDir,
     shard: ShardWriter,
     ends: Vec<u64>,
-    /// Texts that wait to be encoded side by side.
+    /// Texts that wait to be encoded side by side, and their bytes.
     waiting: Vec<Text>,
+    waiting_bytes: usize,
     framing: Framing,
     bytes: u64,
 }
@@ -130,6 +143,8 @@ pub enum Framing {
 
 const SHARD: &str = "examples.bin";
 const SIDE_BY_SIDE: usize = 4096;
+/// Bytes of texts that wait, at most, but for the last of them.
+const MOST_WAITING: usize = 16 << 20;
 
 impl<'a> ExamplesWriter<'a> {
     /// Begins a temporary file.
@@ -139,7 +154,17 @@ impl<'a> ExamplesWriter<'a> {
     pub fn new(cleaner: &'a Cleaner, tokenizer: &'a Tokenizer, framing: Framing) -> Result<Self, Error> {
         let folder = tempfile::tempdir().map_err(Error::io(std::env::temp_dir()))?;
         let shard = ShardWriter::create(&folder.path().join(SHARD), Width::of_vocabulary(tokenizer.vocab_size()))?;
-        Ok(Self { cleaner, tokenizer, folder, shard, ends: Vec::new(), waiting: Vec::new(), framing, bytes: 0 })
+        Ok(Self {
+            cleaner,
+            tokenizer,
+            folder,
+            shard,
+            ends: Vec::new(),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+            framing,
+            bytes: 0,
+        })
     }
 
     /// Adds a text.
@@ -147,8 +172,10 @@ impl<'a> ExamplesWriter<'a> {
     /// # Errors
     /// When the tokenizer refuses, or the disk is full.
     pub fn push(&mut self, text: Text) -> Result<(), Error> {
+        self.waiting_bytes += text.text.len() + text.pair.as_ref().map_or(0, String::len);
         self.waiting.push(text);
-        if self.waiting.len() == SIDE_BY_SIDE { self.flush() } else { Ok(()) }
+        let full = self.waiting.len() >= SIDE_BY_SIDE || self.waiting_bytes >= MOST_WAITING;
+        if full { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> Result<(), Error> {
@@ -160,6 +187,7 @@ impl<'a> ExamplesWriter<'a> {
             self.bytes += bytes;
         }
         self.waiting.clear();
+        self.waiting_bytes = 0;
         Ok(())
     }
 

@@ -162,9 +162,8 @@ impl Task for LanguageModelling {
         Ok(Loss { sum, count, penalty })
     }
 
-    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
-        let batches = self.directions.first().map_or(1, |direction| direction.lanes.steps_per_epoch());
-        (batches / accumulate.max(1)).max(1)
+    fn batches_per_epoch(&self) -> u64 {
+        self.directions.first().map_or(1, |direction| direction.lanes.steps_per_epoch())
     }
 
     fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)> {

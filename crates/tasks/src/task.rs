@@ -100,6 +100,11 @@ impl Scores {
             && (self.criterion < other.criterion || (self.criterion == other.criterion && likelier()))
     }
 
+    /// The figures that JSON can hold, which has no infinity.
+    pub fn finite(&self) -> impl Iterator<Item = (String, f64)> {
+        self.figures.iter().filter(|(_, figure)| figure.is_finite()).cloned()
+    }
+
     /// The figure of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<f64> {
@@ -123,8 +128,8 @@ pub trait Task {
         Unit::Tokens
     }
 
-    /// Updates an epoch, with `accumulate` micro-batches an update.
-    fn steps_per_epoch(&self, accumulate: u64) -> u64;
+    /// Batches that one pass over the training data takes, of which an update may take several.
+    fn batches_per_epoch(&self) -> u64;
 
     /// The named figures (`perplexity`, `bits_per_byte`) that a mean training loss, in nats, amounts to.
     fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)>;

@@ -68,7 +68,7 @@ fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: 
     let &Options { seed, stage, config, stop, .. } = options;
     // The slowest steps are those in which all layers learn that ever do.
     let layers = LayerSettings { unfreeze: Unfreeze::None, ..options.layers };
-    let layers = Layers::new(layers, task.params(), task.steps_per_epoch(config.accumulate))?;
+    let layers = Layers::new(layers, task.params(), config.steps_per_epoch(task.batches_per_epoch()))?;
     let mut updater = Updater::new(config, layers, task.params());
     let mut times = Vec::new();
     let begun = Instant::now();

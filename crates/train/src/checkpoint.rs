@@ -176,10 +176,7 @@ pub(crate) fn write(
     let own = sha256_of(&json(state, folder)?);
     state.sha256.insert(STATE.to_owned(), own);
     write_atomically(&folder.join(STATE), &json(state, folder)?)?;
-    for (_, path) in files(folder, folder)? {
-        File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io(&path))?;
-    }
-    sync_folder(folder)?;
+    sync(folder)?;
     Ok(begun.elapsed().as_secs_f64())
 }
 
@@ -313,8 +310,16 @@ pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error>
     path.parent().map_or(Ok(()), sync_folder)
 }
 
+/// Makes the files of a folder durable, and their names.
+pub(crate) fn sync(folder: &Path) -> Result<(), Error> {
+    for (_, path) in files(folder, folder)? {
+        File::open(&path).and_then(|file| file.sync_all()).map_err(Error::io(&path))?;
+    }
+    sync_folder(folder)
+}
+
 /// Makes names in a folder durable, where the system can.
-fn sync_folder(folder: &Path) -> Result<(), Error> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
     if cfg!(unix) {
         let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
         File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder))?;

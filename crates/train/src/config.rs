@@ -201,15 +201,26 @@ impl TrainConfig {
 
     /// The number of updates that `steps` or `epochs` ask for, without regard to `budget`.
     #[must_use]
-    pub fn total_steps(&self, steps_per_epoch: u64) -> u64 {
+    pub fn total_steps(&self, batches_per_epoch: u64) -> u64 {
         let epochs = self.epochs.unwrap_or(DEFAULT_EPOCHS);
-        self.steps.unwrap_or_else(|| ((epochs * steps_per_epoch as f64).round() as u64).clamp(1, LARGEST_COUNT))
+        self.steps.unwrap_or_else(|| self.updates(epochs, batches_per_epoch))
+    }
+
+    /// Updates an epoch, rounded; 1 where they are fewer.
+    #[must_use]
+    pub fn steps_per_epoch(&self, batches_per_epoch: u64) -> u64 {
+        self.updates(1.0, batches_per_epoch)
     }
 
     /// Steps between evaluations.
     #[must_use]
-    pub fn evaluate_every(&self, steps_per_epoch: u64) -> u64 {
-        self.evaluate_every.unwrap_or(steps_per_epoch).max(1)
+    pub fn evaluate_every(&self, batches_per_epoch: u64) -> u64 {
+        self.evaluate_every.unwrap_or_else(|| self.steps_per_epoch(batches_per_epoch)).max(1)
+    }
+
+    fn updates(&self, epochs: f64, batches_per_epoch: u64) -> u64 {
+        let updates = epochs * batches_per_epoch as f64 / self.accumulate.max(1) as f64;
+        (updates.round() as u64).clamp(1, LARGEST_COUNT)
     }
 }
 
@@ -309,6 +320,16 @@ mod tests {
         assert_eq!(check("steps = 7").total_steps(100), 7);
         assert_eq!(check("steps = 7\nepochs = 3").total_steps(100), 7);
         assert_eq!(check("").total_steps(100), 1000);
+        // Passes over the data, however many batches an update takes.
+        for (text, batches, total, epoch) in [
+            ("accumulate = 10\nepochs = 10", 19, 19, 2),
+            ("accumulate = 100\nepochs = 10", 4, 1, 1),
+            ("accumulate = 2\nepochs = 3", 5, 8, 3),
+        ] {
+            let config = check(text);
+            assert_eq!((config.total_steps(batches), config.steps_per_epoch(batches)), (total, epoch), "{text}");
+            assert_eq!(config.evaluate_every(batches), epoch, "{text}");
+        }
         assert_eq!(check("precision = 'fp32'").precision.resolve(Device::Cpu, Kernels::Portable), Precision::Fp32);
     }
 

@@ -11,7 +11,11 @@ use grulm_tasks::{
     bundle::{Rounded, convert, note_rounding},
 };
 
-use crate::{Error, checkpoint::PART, run_folder::SAVED};
+use crate::{
+    Error,
+    checkpoint::{self, PART},
+    run_folder::SAVED,
+};
 
 /// Saves the checkpoint `best` of the run in `run_dir` once more, in `format`, as the bundle `saved`, and scores that: what
 /// rounding cost stands in its provenance, and what a task fits on validation data (a temperature, a threshold) is that of the
@@ -36,8 +40,10 @@ pub fn export(
     task.params().load(&part.join(WEIGHTS_FILE))?;
     task.weights_were_loaded();
     let scores = task.evaluate()?;
-    let figures = scores.iter().flat_map(|scores| scores.figures.iter().cloned()).collect();
+    let figures = scores.iter().flat_map(Scores::finite).collect();
     note_rounding(&part, Rounded { format, scores: figures }, task.settings()?)?;
+    checkpoint::sync(&part)?;
     fs::rename(&part, &target).map_err(Error::io(&target))?;
+    checkpoint::sync_folder(run_dir)?;
     Ok((target, scores))
 }

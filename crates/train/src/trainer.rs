@@ -71,7 +71,7 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     let begun = Instant::now();
     let config = options.config;
     config.validate()?;
-    let layers = Layers::new(options.layers, task.params(), task.steps_per_epoch(config.accumulate))?;
+    let layers = Layers::new(options.layers, task.params(), config.steps_per_epoch(task.batches_per_epoch()))?;
     let mut updater = Updater::new(config, layers, task.params());
     let resumed =
         if folder.start() == Start::Resume { resume(task, &mut updater, folder.path(), options)? } else { None };
@@ -89,7 +89,7 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     }
 
     let rates = config.rates();
-    let evaluate_every = config.evaluate_every(task.steps_per_epoch(config.accumulate));
+    let evaluate_every = config.evaluate_every(task.batches_per_epoch());
     let mut recorder = Recorder::open(folder.path(), &state, begun, options.progress)?;
     let mut window = LossWindow::new(state.window, task);
     if state.step == 0 && config.on_divergence == OnDivergence::Rollback {
@@ -159,7 +159,7 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
 /// The number of updates of a new run.
 fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, begun: Instant) -> Result<u64, Error> {
     let config = options.config;
-    let epoch = task.steps_per_epoch(config.accumulate);
+    let epoch = task.batches_per_epoch();
     let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
     let speed = Speed::measure(task, options, folder.path(), budget).map_err(|error| error.with_sizes(config))?;
     let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
@@ -195,7 +195,7 @@ fn resume(
     // A budget was turned into steps when the run began.
     let total = match config.budget {
         Some(_) => state.total_steps,
-        None => config.total_steps(task.steps_per_epoch(config.accumulate)),
+        None => config.total_steps(task.batches_per_epoch()),
     };
     if total < state.total_steps {
         let allowed = format!("{} or more, which the run was begun with", state.total_steps);
@@ -230,12 +230,10 @@ fn save(
     state: &mut TrainState,
     scores: Option<&Scores>,
 ) -> Result<PathBuf, Error> {
-    let figures = scores.map(|scores| scores.figures.as_slice()).unwrap_or_default();
     let provenance = Provenance {
         step: state.step,
         tokens: state.tokens,
-        // JSON has no infinity.
-        scores: figures.iter().filter(|(_, figure)| figure.is_finite()).cloned().collect(),
+        scores: scores.into_iter().flat_map(Scores::finite).collect(),
         ..options.provenance.clone()
     };
     checkpoint::save(folder.path(), task, &updater.optimizer, state, &provenance, options.config.keep)

@@ -5,11 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::bail;
 use grulm_cli::{
     compute,
     exit::{Ending, Usage},
     files, gate, logging,
     output::{self, Object},
+    rounding,
 };
 use grulm_corpus::{
     inputs,
@@ -17,7 +19,7 @@ use grulm_corpus::{
 };
 use grulm_kernels::Compute;
 use grulm_tasks::{
-    Bundle, BundleModel as _, bundle,
+    Bundle, BundleModel as _, Provenance, bundle,
     classification::{ClassificationScore, Classifier, ClassifierSettings, read_labelled, score},
     generation::{
         Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
@@ -65,7 +67,7 @@ fn labels(args: &EvaluateArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<En
     let (fields, labels) = (&settings.fields, &settings.labels);
     let texts = read_labelled("--data", &args.data, fields, args.encoding, labels, cleaner, tokenizer)?;
     refuse_nothing(args, texts.examples.len())?;
-    let score = score(&bundle.model, &texts, usize::from(args.batch_size), Compute::fp32())?;
+    let score = score(&bundle.model, tokenizer, &texts, usize::from(args.batch_size), Compute::fp32())?;
     let figures = score.figures();
     gate::check_names(&args.fail_if, &figures)?;
     if let Some(path) = &args.errors {
@@ -101,9 +103,13 @@ fn completions(args: &EvaluateArgs, bundle: &Bundle<Completer>) -> anyhow::Resul
     let scores = score_completions(&model.model, tokenizer, &examples, batch_size, WINDOW, Compute::fp32())?;
     gate::check_names(&args.fail_if, &scores.figures)?;
     let written = if args.json {
-        output::write_json(&output::figures_to_json(&scores.figures))
+        let mut object = output::figures_to_json(&scores.figures);
+        rounding::add_to(&mut object, &bundle.provenance);
+        output::write_json(&object)
     } else {
-        output::write(&output::table(&output::figure_rows(&scores.figures)))
+        let mut rows = output::figure_rows(&scores.figures);
+        rows.extend(rounding::row(&bundle.provenance, "perplexity"));
+        output::write(&output::table(&rows))
     };
     gate::check(&args.fail_if, &scores.figures)?;
     written?;
@@ -128,14 +134,18 @@ fn translations(args: &EvaluateArgs, folder: &Path, device: Device) -> anyhow::R
         })?,
     };
     let figures = score.figures();
+    // Of an ensemble: that of MODEL.
+    let provenance: Provenance = files::read_json(&folder.join("provenance.json"))?;
     let signatures = [("signature", score.signature()), ("chrf_signature", score.chrf_signature())];
     let written = if args.json {
         let mut object = output::figures_to_json(&figures);
         object.extend(signatures.map(|(name, signature)| (name.to_owned(), json!(signature))));
+        rounding::add_to(&mut object, &provenance);
         output::write_json(&object)
     } else {
         let mut rows = output::figure_rows(&figures);
         rows.extend(signatures.map(|(name, signature)| (name.replace('_', " "), signature)));
+        rows.extend(rounding::row(&provenance, "bleu"));
         output::write(&output::table(&rows))
     };
     gate::check(&args.fail_if, &figures)?;
@@ -199,12 +209,12 @@ fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<End
     let written = if args.json {
         let mut object = output::figures_to_json(&figures);
         object.insert("units".into(), json!(units));
-        report::add_rounding(&bundle.provenance, &mut object);
+        rounding::add_to(&mut object, &bundle.provenance);
         output::write_json(&object)
     } else {
         let mut rows = output::figure_rows(&figures);
         rows.push(("units".to_owned(), units.to_owned()));
-        rows.extend(report::rounding(&bundle.provenance, "f1"));
+        rows.extend(rounding::row(&bundle.provenance, "f1"));
         output::write(&output::table(&rows))
     };
     gate::check(&args.fail_if, &figures)?;
@@ -252,10 +262,14 @@ fn errors(
     for input in inputs("--data", &args.data)? {
         for row in labelled::open(&input.path, &settings.fields, Labels::Required, args.encoding)? {
             let row = row?;
-            let (given, probabilities) = (score.given[text] as usize, &score.probabilities[text]);
-            if given != labels[text] as usize {
+            let scored = (score.given.get(text), score.probabilities.get(text), labels.get(text));
+            let (Some(&given), Some(probabilities), Some(&label)) = scored else {
+                bail!("{}: has more rows than were scored: it changed meanwhile", input.path.display());
+            };
+            let (given, label) = (given as usize, label as usize);
+            if given != label {
                 let object = json!({
-                    "file": input.path, "row": row.number, "label": settings.labels[labels[text] as usize],
+                    "file": input.path, "row": row.number, "label": settings.labels[label],
                     "given": settings.labels[given], "probability": probabilities[given],
                     "text": row.text, "pair": row.pair,
                 });

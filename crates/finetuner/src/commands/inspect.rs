@@ -26,7 +26,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> anyhow::Result<Ending> {
                 .with("labels", json!(settings.labels))
                 .with("fields", json!(settings.fields))
                 .with("head", json!({ "hidden": settings.hidden, "pool": settings.pool, "window": settings.window }))
-                .with("ngrams", json!(settings.ngrams))
+                .with("ngrams", json!({ "tokens": settings.ngrams, "characters": settings.character_ngrams }))
                 .with("calibration", json!(settings.calibration))
         }
         Completer::KIND => {

@@ -3,7 +3,7 @@
 use grulm_cli::{
     compute,
     exit::{Ending, Usage},
-    files, gate, logging, output,
+    files, gate, logging, output, rounding,
 };
 use grulm_corpus::{Special, TokenStream, tokenize_files};
 use grulm_kernels::Packing;
@@ -46,9 +46,13 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         files::write_json_lines(path, &scored.documents(&text.tokens, eos, text.documents)?)?;
     }
     let written = if args.json {
-        output::write_json(&output::figures_to_json(&figures))
+        let mut object = output::figures_to_json(&figures);
+        rounding::add_to(&mut object, &bundle.provenance);
+        output::write_json(&object)
     } else {
-        output::write(&output::table(&output::figure_rows(&figures)))
+        let mut rows = output::figure_rows(&figures);
+        rows.extend(rounding::row(&bundle.provenance, "perplexity"));
+        output::write(&output::table(&rows))
     };
     // First: a gate that holds is the exit status even where nobody reads the figures.
     gate::check(&args.fail_if, &figures)?;

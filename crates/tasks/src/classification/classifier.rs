@@ -4,11 +4,16 @@ use std::path::Path;
 
 use grulm_corpus::labelled::Fields;
 use grulm_kernels::Compute;
-use grulm_model::{Encoder, ModelConfig, Noise, Params, PooledLayers, Shape, Site, WEIGHTS_FILE, WeightFormat};
+use grulm_model::{
+    Encoder, LayerNorm, Linear, ModelConfig, Noise, Params, PooledLayers, Shape, Site, WEIGHTS_FILE, WeightFormat,
+};
 use serde::{Deserialize, Serialize};
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::ngrams::{LONGEST, NgramModel};
+use super::{
+    ngram_features::{LONGEST, NgramLengths},
+    ngrams::NgramModel,
+};
 use crate::{Error, TextBatch, bundle::BundleModel, metrics};
 
 /// What a classifier is beside the sizes of its encoder (`task.json`).
@@ -27,6 +32,9 @@ pub struct ClassifierSettings {
     /// Longest n-grams of tokens that the linear model beside the network reads; 0 is no such model.
     #[serde(default)]
     pub ngrams: usize,
+    /// Longest n-grams of characters that it reads, within words; 0 is none.
+    #[serde(default)]
+    pub character_ngrams: usize,
     /// Tokens that are read in one pass, and through which gradients flow in training.
     pub window: i64,
     /// The names of the fields that it was trained on.
@@ -116,7 +124,8 @@ impl Classifier {
         let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
         let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1);
         let labels = settings.labels.len();
-        let ngrams = (settings.ngrams > 0).then(|| NgramModel::new(&mut params, settings.ngrams, labels));
+        let lengths = settings.ngram_lengths();
+        let ngrams = lengths.any().then(|| NgramModel::new(&mut params, lengths, labels));
         Ok(Self { shape, settings, params, encoder, head, ngrams })
     }
 
@@ -160,8 +169,7 @@ impl Classifier {
     /// Whether no weight of the encoder learns.
     #[must_use]
     pub fn encoder_is_frozen(&self) -> bool {
-        let head = self.shape.model.layers + 1;
-        self.params.iter().all(|param| param.group == head || !param.tensor.requires_grad())
+        self.params.is_frozen_below(self.shape.model.layers + 1)
     }
 
     /// The encoder's summaries of texts, `[B, F]`.
@@ -225,7 +233,11 @@ impl ClassifierSettings {
         let [features, hidden] = [self.pool.width(config), self.hidden].map(i64::unsigned_abs);
         let labels = self.labels.len() as u64;
         let head = if hidden == 0 { features * labels } else { hidden * (features + labels) };
-        head + if self.ngrams > 0 { NgramModel::weight_count(self.labels.len()) } else { 0 }
+        head + self.ngram_lengths().slots() as u64 * labels
+    }
+
+    pub(super) fn ngram_lengths(&self) -> NgramLengths {
+        NgramLengths { tokens: self.ngrams, characters: self.character_ngrams }
     }
 
     /// What a file from elsewhere may hold that no classifier has.
@@ -236,6 +248,9 @@ impl ClassifierSettings {
         }
         if !(0..=LONGEST).contains(&self.ngrams) {
             return Err(format!("ngrams {}; expected 0 to {LONGEST}", self.ngrams));
+        }
+        if self.character_ngrams == 1 || self.character_ngrams > LONGEST {
+            return Err(format!("character_ngrams {}; expected 0, or 2 to {LONGEST}", self.character_ngrams));
         }
         if !(0..=WIDEST).contains(&self.hidden) {
             return Err(format!("hidden {}; expected 0 to {WIDEST}", self.hidden));
@@ -266,37 +281,19 @@ impl ClassifierSettings {
 #[derive(Debug)]
 struct Head {
     features: i64,
-    norm: Linear,
+    norm: LayerNorm,
     hidden: Option<Linear>,
     output: Linear,
     dropout: f64,
 }
 
-#[derive(Debug)]
-struct Linear {
-    weight: Tensor,
-    bias: Tensor,
-}
-
-/// Added to the variance where summaries are normalised.
-const EPSILON: f64 = 1e-5;
-
 impl Head {
     fn new(params: &mut Params, features: i64, settings: &ClassifierSettings, group: usize) -> Self {
-        let norm = Linear {
-            weight: params.add_ones("head.norm.weight", &[features], group),
-            bias: params.add("head.norm.bias", &[features], 0.0, group),
-        };
-        let mut linear = |name: &str, input: i64, output: i64| {
-            let bound = 1.0 / (input as f64).sqrt();
-            Linear {
-                weight: params.add(format!("head.{name}.weight"), &[output, input], bound, group),
-                bias: params.add(format!("head.{name}.bias"), &[output], 0.0, group),
-            }
-        };
-        let hidden = (settings.hidden > 0).then(|| linear("hidden", features, settings.hidden));
+        let norm = LayerNorm::new(params, "head.norm", features, group);
+        let mut linear = |name: &str, input, output| Linear::narrow(params, name, (input, output), group);
+        let hidden = (settings.hidden > 0).then(|| linear("head.hidden", features, settings.hidden));
         let width = if settings.hidden > 0 { settings.hidden } else { features };
-        let output = linear("output", width, settings.labels.len() as i64);
+        let output = linear("head.output", width, settings.labels.len() as i64);
         Self { features, norm, hidden, output, dropout: settings.dropout }
     }
 
@@ -308,14 +305,11 @@ impl Head {
             }
             _ => Ok::<_, grulm_model::Error>(x),
         };
-        let summaries = summaries.f_to_kind(Kind::Float)?;
-        let Linear { weight, bias } = &self.norm;
-        let normalised = summaries.f_layer_norm([self.features], Some(weight), Some(bias), EPSILON, false)?;
-        let mut x = drop(normalised, "head")?;
+        let mut x = drop(self.norm.forward(summaries)?, "head")?;
         if let Some(hidden) = &self.hidden {
-            x = drop(x.f_linear(&hidden.weight, Some(&hidden.bias))?.f_relu()?, "head hidden")?;
+            x = drop(hidden.forward(&x)?.f_relu()?, "head hidden")?;
         }
-        Ok(x.f_linear(&self.output.weight, Some(&self.output.bias))?)
+        self.output.forward(&x)
     }
 }
 

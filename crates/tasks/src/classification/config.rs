@@ -5,7 +5,7 @@ use grulm_corpus::{Encoding, labelled::Fields};
 use grulm_model::PooledLayers;
 use serde::{Deserialize, Serialize};
 
-use super::{classifier::WIDEST, ngrams::LONGEST};
+use super::{classifier::WIDEST, ngram_features::LONGEST};
 
 /// `[task]`: which texts have which labels, and what reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct ClassificationConfig {
     pub pool: PooledLayers,
     /// Longest n-grams of tokens that the linear model beside the network reads, 0 to 8; 0 is no such model.
     pub ngrams: usize,
+    /// Longest n-grams of characters that it reads, 2 to 8, within words in lower case; 0 is none.
+    pub character_ngrams: usize,
     /// Width of the head's hidden layer; 0 is none.
     pub hidden: i64,
     /// Dropout before each layer of the head, in `0..1`.
@@ -56,6 +58,7 @@ impl Default for ClassificationConfig {
             encoding: "utf-8".into(),
             pool: PooledLayers::Last,
             ngrams: 0,
+            character_ngrams: 0,
             hidden: 0,
             dropout: 0.3,
             class_weights: ClassWeights::None,
@@ -101,6 +104,8 @@ impl ClassificationConfig {
         let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
         Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
         Invalid::check_range("task.ngrams", self.ngrams, 0..=LONGEST)?;
+        let (longest, allowed) = (self.character_ngrams, format!("0, or 2 to {LONGEST}"));
+        Invalid::check("task.character_ngrams", longest, longest != 1 && longest <= LONGEST, allowed)?;
         Invalid::check_range("task.hidden", self.hidden, 0..=WIDEST)?;
         Invalid::check_range("task.dropout", self.dropout, 0.0..1.0)?;
         let names = [

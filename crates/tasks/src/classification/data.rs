@@ -7,11 +7,10 @@ use grulm_corpus::{
     Cleaner, Encoding, ReadOptions, Tokenizer, documents, inputs,
     labelled::{self, Fields, Labels, Row},
 };
-use grulm_model::Site;
 use sha2::{Digest as _, Sha256};
 
 use super::config::ClassificationConfig;
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
 
 /// Texts with their labels.
 #[derive(Debug)]
@@ -34,10 +33,14 @@ pub struct TrainingData {
 }
 
 impl TrainingData {
-    /// A SHA-256 of texts and labels: what a resumed run must find again.
+    /// A SHA-256 of texts, labels and their names: what a resumed run must find again.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         let mut hasher = Sha256::new();
+        for label in &self.labels {
+            hasher.update((label.len() as u64).to_le_bytes());
+            hasher.update(label);
+        }
         for texts in [Some(&self.train), self.valid.as_ref()].into_iter().flatten() {
             hasher.update(texts.examples.sha256());
             for label in &texts.labels {
@@ -51,8 +54,8 @@ impl TrainingData {
 /// Reads the training and validation files of `config`.
 ///
 /// # Errors
-/// When a file cannot be found or read or has a row that does not fit, there are fewer than two labels or no text is left to
-/// learn from, or a label of the validation data stands in no training text.
+/// When a file cannot be found or read or has a row that does not fit, there are fewer than two labels, or a label has no text
+/// left to learn from.
 pub fn read_training_data(
     config: &ClassificationConfig,
     cleaner: &Cleaner,
@@ -62,7 +65,7 @@ pub fn read_training_data(
     let (mut train, mut valid) = (Writer::new(cleaner, tokenizer)?, Writer::new(cleaner, tokenizer)?);
     for_each_row("task.train", &config.train, &config.fields(), config.encoding()?, |_, row| {
         let label = names.number(row.label.as_deref().unwrap_or_default());
-        if is_held_out(config, &row) { &mut valid } else { &mut train }.push(text(&row), label)
+        if is_held_out(&row.text, config.valid_fraction) { &mut valid } else { &mut train }.push(text(&row), label)
     })?;
     let (labels, places) = names.sorted();
     if labels.len() < 2 {
@@ -75,6 +78,11 @@ pub fn read_training_data(
     Invalid::check("task.valid_fraction", config.valid_fraction, !train.examples.is_empty(), allowed)?;
     for label in train.labels.iter_mut().chain(&mut valid.labels) {
         *label = places[*label as usize];
+    }
+    let untaught = (0..).zip(&labels).find(|(number, _)| !train.labels.contains(number));
+    if let Some((_, label)) = untaught {
+        let allowed = format!("a share that leaves texts of every label to learn from; of {label:?} it leaves none");
+        return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());
     }
     let valid = match () {
         () if !config.valid.is_empty() => Some(read_labelled(
@@ -110,7 +118,7 @@ pub fn read_text(
     };
     let (fields, encoding) = (config.fields(), config.encoding()?);
     for_each_row("task.train", &config.train, &fields, encoding, |_, row| {
-        push(if is_held_out(config, &row) { &mut valid } else { &mut train }, &row)
+        push(if is_held_out(&row.text, config.valid_fraction) { &mut valid } else { &mut train }, &row)
     })?;
     if !config.valid.is_empty() {
         for_each_row("task.valid", &config.valid, &fields, encoding, |_, row| push(&mut valid, &row))?;
@@ -126,11 +134,6 @@ pub fn read_text(
     }
     let valid = valid.finish()?;
     Ok((train.finish()?, (!valid.is_empty()).then_some(valid)))
-}
-
-/// Whether a training row belongs to the validation data, by a hash of its text: copies of a text stay together.
-fn is_held_out(config: &ClassificationConfig, row: &Row) -> bool {
-    config.valid_fraction > 0.0 && Site::new(0).named(&row.text).uniform(0) < config.valid_fraction
 }
 
 /// Reads label files whose labels all stand in `labels`. `key` is what errors call the patterns.

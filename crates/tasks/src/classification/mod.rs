@@ -3,6 +3,7 @@
 mod classifier;
 mod config;
 mod data;
+mod ngram_features;
 mod ngrams;
 mod predict;
 mod score;
@@ -125,7 +126,7 @@ impl Classification {
         if let (Some(model), false) = (self.classifier.ngrams(), self.knows_ngrams) {
             tracing::info!("the n-gram model learns from {} texts", self.train.labels.len());
             let class_weights = Vec::try_from(self.weights.f_to_device(Device::Cpu)?)?;
-            model.fit(&self.train, &class_weights, self.options.seed)?;
+            model.fit(&self.train, &self.tokenizer, &class_weights, self.options.seed)?;
         }
         self.knows_ngrams = true;
         Ok(())
@@ -195,8 +196,8 @@ impl Task for Classification {
         Unit::Texts
     }
 
-    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
-        (self.buckets.per_epoch() / accumulate.max(1)).max(1)
+    fn batches_per_epoch(&self) -> u64 {
+        self.buckets.per_epoch()
     }
 
     fn figures(&self, _: f64) -> Vec<(&'static str, f64)> {
@@ -207,7 +208,7 @@ impl Task for Classification {
         self.learn_ngrams()?;
         let Some(network) = self.valid_logits()? else { return Ok(None) };
         let Some(valid) = &self.valid else { return Ok(None) };
-        let ngrams = score::ngram_logits(&self.classifier, &valid.examples)?;
+        let ngrams = score::ngram_logits(&self.classifier, &self.tokenizer, &valid.examples)?;
         let (ngrams, options) = (ngrams.as_deref(), &self.options);
         let calibration = score::calibrate(&network, ngrams, &valid.labels, options.tune_threshold, options.criterion);
         self.classifier.calibrate(calibration);
@@ -218,7 +219,8 @@ impl Task for Classification {
 
     fn weights_were_loaded(&mut self) {
         self.cache = None;
-        self.knows_ngrams = true;
+        // A checkpoint from before the first step holds a model of n-grams that has learned nothing.
+        self.knows_ngrams = self.classifier.ngrams().is_some_and(ngrams::NgramModel::has_learned);
     }
 
     fn state(&self) -> Vec<(String, Tensor)> {

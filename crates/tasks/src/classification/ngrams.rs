@@ -1,49 +1,100 @@
-//! A linear model over the n-grams of a text's tokens, which votes beside the network.
+//! A linear model over the n-grams of a text, which votes beside the network.
 //!
 //! Networks read order and context; a table of n-grams remembers names and turns of phrase that a few thousand examples never
 //! teach a network. The two err on different texts, so that a mixture is better than either (Mesnil et al., "Ensemble of
 //! generative and discriminative techniques for sentiment analysis of movie reviews", arXiv 1412.5335).
 
+use std::borrow::Cow;
+
+use grulm_corpus::Tokenizer;
 use grulm_model::{Params, Site};
 use tch::{Device, Tensor};
 
-use super::LabelledTexts;
+use super::{LabelledTexts, ngram_features::NgramLengths};
 use crate::{Error, buckets::permutation};
 
-/// The longest n-grams that a model reads.
-pub(super) const LONGEST: usize = 8;
 /// The most labels of a classifier with a model of n-grams: of more, its table outgrows the network by far.
 pub const MOST_NGRAM_LABELS: usize = 256;
-/// Numbers that n-grams are hashed to (Weinberger et al., "Feature hashing for large scale multitask learning", arXiv 0902.2206).
-const SLOTS: i64 = 1 << 18;
 /// What the loss of each text weighs against half the squared norm of the weights, as LIBLINEAR's C.
 const COST: f32 = 30.0;
 /// Passes over the examples: short of the solution, which has learned by heart what few texts have.
 const PASSES: u64 = 30;
+/// Features that stay in memory while learning; those of further texts are found again in each pass.
+const MOST_KEPT: usize = 32 << 20;
 
-/// Multinomial logistic regression over the n-grams of tokens, up to some length.
+/// Multinomial logistic regression over n-grams.
 #[derive(Debug)]
 pub(super) struct NgramModel {
-    longest: usize,
-    /// `[C, SLOTS]`.
+    lengths: NgramLengths,
+    /// `[C, S]`, S the slots of the n-grams.
     weight: Tensor,
 }
 
-impl NgramModel {
-    /// Numbers in the weights of a model for `labels` labels.
-    pub(super) fn weight_count(labels: usize) -> u64 {
-        SLOTS.unsigned_abs() * labels as u64
+/// The features of texts, as far as memory may hold them.
+struct Features<'a> {
+    lengths: NgramLengths,
+    texts: &'a LabelledTexts,
+    tokenizer: &'a Tokenizer,
+    kept: Vec<Vec<(u32, f32)>>,
+}
+
+impl<'a> Features<'a> {
+    fn new(lengths: NgramLengths, texts: &'a LabelledTexts, tokenizer: &'a Tokenizer) -> Result<Self, Error> {
+        let mut features = Self { lengths, texts, tokenizer, kept: Vec::new() };
+        let mut room = MOST_KEPT;
+        for text in 0..texts.labels.len() {
+            let of_text = features.of(text)?.into_owned();
+            let Some(left) = room.checked_sub(of_text.len()) else { break };
+            room = left;
+            features.kept.push(of_text);
+        }
+        Ok(features)
     }
 
+    fn of(&self, text: usize) -> Result<Cow<'_, [(u32, f32)]>, Error> {
+        match self.kept.get(text) {
+            Some(kept) => Ok(kept.into()),
+            None => Ok(self.lengths.features(&self.texts.examples.tokens(text), self.tokenizer)?.into()),
+        }
+    }
+
+    /// What the values of each slot are multiplied by while learning: rare n-grams say more (Spärck Jones 1972). Scaled so that
+    /// the root mean square of the texts' lengths is 1.
+    fn rarity(&self) -> Result<Vec<f32>, Error> {
+        let count = self.texts.labels.len();
+        let mut found = vec![0f32; self.lengths.slots()];
+        for text in 0..count {
+            self.of(text)?.iter().for_each(|&(slot, _)| found[slot as usize] += 1.0);
+        }
+        let mut scales: Vec<f32> =
+            found.iter().map(|found| 1.0 + ((1.0 + count as f32) / (1.0 + found)).ln()).collect();
+        let mut squares = 0.0;
+        for text in 0..count {
+            let scaled = |&(slot, value): &(u32, f32)| f64::from(value * scales[slot as usize]).powi(2);
+            squares += self.of(text)?.iter().map(scaled).sum::<f64>();
+        }
+        let mean = (squares / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE) as f32;
+        scales.iter_mut().for_each(|scale| *scale /= mean);
+        Ok(scales)
+    }
+}
+
+impl NgramModel {
     /// A model that knows nothing yet.
-    pub(super) fn new(params: &mut Params, longest: usize, labels: usize) -> Self {
-        Self { longest, weight: params.add_fixed("ngrams.weight", &[labels as i64, SLOTS]) }
+    pub(super) fn new(params: &mut Params, lengths: NgramLengths, labels: usize) -> Self {
+        Self { lengths, weight: params.add_fixed("ngrams.weight", &[labels as i64, lengths.slots() as i64]) }
+    }
+
+    /// Whether any of its weights is other than zero.
+    pub(super) fn has_learned(&self) -> bool {
+        self.weight.f_count_nonzero(None).is_ok_and(|count| count.int64_value(&[]) > 0)
     }
 
     /// The logits of each text's labels, `[C]`.
-    pub(super) fn logits(&self, tokens: &[i64]) -> Result<Vec<f32>, Error> {
+    pub(super) fn logits(&self, tokens: &[i64], tokenizer: &Tokenizer) -> Result<Vec<f32>, Error> {
+        let features = self.lengths.features(tokens, tokenizer)?;
         let (slots, values): (Vec<i64>, Vec<f32>) =
-            features(tokens, self.longest).into_iter().map(|(slot, value)| (slot as i64, value)).unzip();
+            features.into_iter().map(|(slot, value)| (i64::from(slot), value)).unzip();
         let device = self.weight.device();
         let slots = Tensor::f_from_slice(&slots)?.f_to_device(device)?;
         let values = Tensor::f_from_slice(&values)?.f_to_device(device)?;
@@ -52,24 +103,36 @@ impl NgramModel {
     }
 
     /// Learns from all texts, those of label c weighing `class_weights[c]`.
-    pub(super) fn fit(&self, texts: &LabelledTexts, class_weights: &[f32], seed: u64) -> Result<(), Error> {
-        self.ascend(texts, class_weights, seed, PASSES)
+    pub(super) fn fit(
+        &self,
+        texts: &LabelledTexts,
+        tokenizer: &Tokenizer,
+        class_weights: &[f32],
+        seed: u64,
+    ) -> Result<(), Error> {
+        self.ascend(texts, tokenizer, class_weights, seed, PASSES)
     }
 
     /// Stochastic dual coordinate ascent (Shalev-Shwartz and Zhang, arXiv 1211.2717), which has no rate to choose. Memory holds a
-    /// number for each text and label.
-    fn ascend(&self, texts: &LabelledTexts, class_weights: &[f32], seed: u64, passes: u64) -> Result<(), Error> {
+    /// number for each text and label, and [`MOST_KEPT`] features.
+    fn ascend(
+        &self,
+        texts: &LabelledTexts,
+        tokenizer: &Tokenizer,
+        class_weights: &[f32],
+        seed: u64,
+        passes: u64,
+    ) -> Result<(), Error> {
         let (classes, count) = (class_weights.len(), texts.labels.len());
-        let scales = self.rarity(texts);
-        let mut weights = vec![0f32; SLOTS as usize * classes];
+        let all = Features::new(self.lengths, texts, tokenizer)?;
+        let scales = all.rarity()?;
+        let mut weights = vec![0f32; self.lengths.slots() * classes];
         let mut duals = vec![0f32; count * classes];
         let mut change = vec![0f32; classes];
         for pass in 0..passes {
             for text in permutation(count, Site::new(seed).named("n-grams").at(pass)) {
-                let mut features = features(&texts.examples.tokens(text), self.longest);
-                for (slot, value) in &mut features {
-                    *value *= scales[*slot as usize];
-                }
+                let scaled = |&(slot, value): &(u32, f32)| (slot, value * scales[slot as usize]);
+                let features: Vec<_> = all.of(text)?.iter().map(scaled).collect();
                 let label = texts.labels[text] as usize;
                 let cost = COST * class_weights[label];
                 let norm: f32 = features.iter().map(|(_, value)| value * value).sum();
@@ -95,45 +158,10 @@ impl NgramModel {
         for (row, scale) in weights.chunks_mut(classes).zip(&scales) {
             row.iter_mut().for_each(|weight| *weight *= scale);
         }
-        let learned = Tensor::f_from_slice(&weights)?.f_view([SLOTS, classes as i64])?.f_tr()?;
+        let learned = Tensor::f_from_slice(&weights)?.f_view([-1, classes as i64])?.f_tr()?;
         tch::no_grad(|| self.weight.shallow_clone().f_copy_(&learned))?;
         Ok(())
     }
-
-    /// What the values of each slot are multiplied by while learning: rare n-grams say more (Spärck Jones 1972). Scaled so that
-    /// the root mean square of the texts' lengths is 1.
-    fn rarity(&self, texts: &LabelledTexts) -> Vec<f32> {
-        let count = texts.labels.len();
-        let of = |text| features(&texts.examples.tokens(text), self.longest);
-        let mut found = vec![0f32; SLOTS as usize];
-        for text in 0..count {
-            of(text).iter().for_each(|&(slot, _)| found[slot as usize] += 1.0);
-        }
-        let mut scales: Vec<f32> =
-            found.iter().map(|found| 1.0 + ((1.0 + count as f32) / (1.0 + found)).ln()).collect();
-        let squares = (0..count).flat_map(of).map(|(slot, value)| f64::from(value * scales[slot as usize]).powi(2));
-        let mean = (squares.sum::<f64>() / count.max(1) as f64).sqrt().max(f64::MIN_POSITIVE) as f32;
-        scales.iter_mut().for_each(|scale| *scale /= mean);
-        scales
-    }
-}
-
-/// The slots of a text's n-grams, in order, with logarithms of their counts; of unit length. Saved models depend on the hash.
-fn features(tokens: &[i64], longest: usize) -> Vec<(u32, f32)> {
-    let mut slots = Vec::with_capacity(tokens.len() * longest);
-    for start in 0..tokens.len() {
-        let mut site = Site::new(0);
-        for &token in tokens[start..].iter().take(longest) {
-            site = site.at(token.unsigned_abs());
-            slots.push((site.bits(0) % SLOTS.unsigned_abs()) as u32);
-        }
-    }
-    slots.sort_unstable();
-    let value = |run: &[u32]| (run[0], 1.0 + (run.len() as f32).ln());
-    let mut features: Vec<_> = slots.chunk_by(|a, b| a == b).map(value).collect();
-    let norm = features.iter().map(|(_, value)| value * value).sum::<f32>().sqrt();
-    features.iter_mut().for_each(|(_, value)| *value /= norm);
-    features
 }
 
 fn softmax(logits: &mut [f32]) {
@@ -152,9 +180,13 @@ mod tests {
     use super::*;
     use crate::{ExamplesWriter, Framing, Text};
 
-    fn labelled(texts: &[(&str, u32)]) -> LabelledTexts {
+    fn tokenizer() -> Tokenizer {
         let config = TokenizerConfig { kind: TokenizerKind::Char, vocab_size: 20, ..TokenizerConfig::default() };
-        let tokenizer = Tokenizer::train(&config, &["abcd".to_owned()]).unwrap();
+        Tokenizer::train(&config, &["abcd".to_owned()]).unwrap()
+    }
+
+    fn labelled(texts: &[(&str, u32)]) -> LabelledTexts {
+        let tokenizer = tokenizer();
         let cleaner = Cleaner::new(&CleanConfig::default(), Unit::Line, "text", "utf-8").unwrap();
         let mut writer = ExamplesWriter::new(&cleaner, &tokenizer, Framing::Around).unwrap();
         for (text, _) in texts {
@@ -163,27 +195,14 @@ mod tests {
         LabelledTexts { examples: writer.finish().unwrap(), labels: texts.iter().map(|(_, label)| *label).collect() }
     }
 
-    fn fitted(texts: &LabelledTexts, longest: usize, class_weights: &[f32], passes: u64) -> NgramModel {
-        let model = NgramModel::new(&mut Params::to_load(Device::Cpu), longest, class_weights.len());
-        model.ascend(texts, class_weights, 1, passes).unwrap();
-        model
+    fn of_tokens(longest: usize) -> NgramLengths {
+        NgramLengths { tokens: longest, characters: 0 }
     }
 
-    #[test]
-    fn features_have_unit_length_and_know_order() {
-        let of = |tokens: &[i64]| features(tokens, 2);
-        let length = |features: &[(u32, f32)]| features.iter().map(|(_, value)| value * value).sum::<f32>();
-        let (ab, ba) = (of(&[1, 2]), of(&[2, 1]));
-        assert!(ab.len() == 3 && ba.len() == 3 && (length(&ab) - 1.0).abs() < 1e-6);
-        assert_eq!(ab.iter().filter(|feature| ba.contains(feature)).count(), 2, "the tokens, not the pair");
-        let once_and_thrice = features(&[1, 2, 2, 2], 1);
-        let [small, large] = [f32::min, f32::max].map(|of| of(once_and_thrice[0].1, once_and_thrice[1].1));
-        assert!((large / small - (1.0 + 3f32.ln())).abs() < 1e-6, "{once_and_thrice:?}");
-        assert_eq!(features(&[], 2), []);
-        // What saved models have learned under. G = 0x9E3779B97F4A7C15; mix is SplitMix64's; all modulo 2 ** 64
-        // at = lambda s, k: mix((s * G) ^ mix(k + G)); root = mix(G)
-        // sorted(mix(s + G) % 2 ** 18 for s in (at(root, 1), at(root, 2), at(at(root, 1), 2)))
-        assert_eq!(ab.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [38_659, 49_252, 153_411]);
+    fn fitted(texts: &LabelledTexts, lengths: NgramLengths, class_weights: &[f32], passes: u64) -> NgramModel {
+        let model = NgramModel::new(&mut Params::to_load(Device::Cpu), lengths, class_weights.len());
+        model.ascend(texts, &tokenizer(), class_weights, 1, passes).unwrap();
+        model
     }
 
     #[test]
@@ -202,9 +221,9 @@ mod tests {
             [-2.7373, 0.196, 2.5413],
         ];
         let texts = labelled(&[("a", 0), ("a", 0), ("ab", 1), ("b", 1), ("bbbc", 2)]);
-        let model = fitted(&texts, 1, &[1.0, 1.0, 2.0], 3000);
+        let model = fitted(&texts, of_tokens(1), &[1.0, 1.0, 2.0], 3000);
         for (text, expected) in [0, 2, 3, 4].into_iter().zip(EXPECTED) {
-            let found = model.logits(&texts.examples.tokens(text)).unwrap();
+            let found = model.logits(&texts.examples.tokens(text), &tokenizer()).unwrap();
             for (found, expected) in found.iter().zip(expected) {
                 assert!((found - expected).abs() < 2e-3, "text {text}: {found} instead of {expected}");
             }
@@ -214,25 +233,30 @@ mod tests {
     #[test]
     fn pairs_tell_what_single_tokens_cannot() {
         let texts = labelled(&[("ab", 0), ("ba", 1)]);
-        let [single, pairs] =
-            [1, 2].map(|longest| fitted(&texts, longest, &[1.0; 2], PASSES).logits(&texts.examples.tokens(0)).unwrap());
-        let margin = |logits: &[f32]| logits[0] - logits[1];
-        assert!(margin(&pairs) > 10.0 * margin(&single).abs(), "{single:?} {pairs:?}");
+        let margin = |lengths| {
+            let model = fitted(&texts, lengths, &[1.0; 2], PASSES);
+            let logits = model.logits(&texts.examples.tokens(0), &tokenizer()).unwrap();
+            logits[0] - logits[1]
+        };
+        let single = margin(of_tokens(1)).abs();
+        for lengths in [of_tokens(2), NgramLengths { tokens: 0, characters: 2 }] {
+            assert!(margin(lengths) > 10.0 * single, "{lengths:?}: {} after {single}", margin(lengths));
+        }
     }
 
     #[test]
     fn a_saved_model_says_the_same() {
         let texts = labelled(&[("ab", 0), ("ba", 1)]);
         let mut params = Params::to_load(Device::Cpu);
-        let model = NgramModel::new(&mut params, 2, 2);
-        model.fit(&texts, &[1.0; 2], 1).unwrap();
+        let model = NgramModel::new(&mut params, of_tokens(2), 2);
+        model.fit(&texts, &tokenizer(), &[1.0; 2], 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path: &Path = &folder.path().join("model.safetensors");
         params.save(path, grulm_model::WeightFormat::Fp32).unwrap();
         let mut others = Params::to_load(Device::Cpu);
-        let other = NgramModel::new(&mut others, 2, 2);
+        let other = NgramModel::new(&mut others, of_tokens(2), 2);
         others.load(path).unwrap();
-        let of = |model: &NgramModel| model.logits(&texts.examples.tokens(1)).unwrap();
+        let of = |model: &NgramModel| model.logits(&texts.examples.tokens(1), &tokenizer()).unwrap();
         assert_eq!(of(&model), of(&other));
         assert_eq!(
             (params.iter().count(), params.fixed().map(|(_, tensor)| tensor.numel()).sum()),

@@ -36,8 +36,8 @@ pub fn predict(
     for batch in longest_first(&lengths, batch_size) {
         let ids = |&text: &usize| tokens[text].iter().map(|&id| i64::from(id)).collect();
         let ids: Vec<Vec<i64>> = batch.iter().map(ids).collect();
-        let ngrams = |model: &NgramModel| ids.iter().map(|ids| model.logits(ids)).collect::<Result<Vec<_>, _>>();
-        let ngrams = classifier.ngrams().map(ngrams).transpose()?;
+        let ngrams = |model: &NgramModel| ids.iter().map(|ids| model.logits(ids, tokenizer)).collect();
+        let ngrams: Option<Vec<_>> = classifier.ngrams().map(ngrams).transpose()?;
         let side_by_side = TextBatch::new(ids);
         let logits = no_grad(|| classifier.logits(&classifier.summaries(&side_by_side, None, compute)?, None))?;
         let network = Vec::<Vec<f32>>::try_from(logits.f_to_device(Device::Cpu)?)?;

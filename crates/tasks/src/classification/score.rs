@@ -1,5 +1,6 @@
 //! How good a classifier is on labelled texts.
 
+use grulm_corpus::Tokenizer;
 use grulm_kernels::Compute;
 use tch::{Device, no_grad};
 
@@ -63,19 +64,20 @@ impl ClassificationScore {
     }
 }
 
-/// Scores `classifier` on labelled texts.
+/// Scores `classifier` on labelled texts, tokens of `tokenizer`.
 ///
 /// # Errors
 /// When libtorch refuses, out of memory included.
 pub fn score(
     classifier: &Classifier,
+    tokenizer: &Tokenizer,
     texts: &LabelledTexts,
     batch_size: usize,
     compute: Compute,
 ) -> Result<ClassificationScore, Error> {
     let calibration = classifier.settings().calibration;
     let network = logits(classifier, &texts.examples, batch_size, compute, None)?;
-    let ngrams = ngram_logits(classifier, &texts.examples)?;
+    let ngrams = ngram_logits(classifier, tokenizer, &texts.examples)?;
     let logits = mixtures(&network, ngrams.as_deref(), &calibration);
     Ok(ClassificationScore::new(&logits, &texts.labels, &calibration))
 }
@@ -106,9 +108,13 @@ pub(super) fn logits(
 }
 
 /// The n-gram model's logits of all texts, in order, where there is one.
-pub(super) fn ngram_logits(classifier: &Classifier, examples: &Examples) -> Result<Option<Vec<Vec<f32>>>, Error> {
-    let of_all = |model: &NgramModel| (0..examples.len()).map(|text| model.logits(&examples.tokens(text))).collect();
-    classifier.ngrams().map(of_all).transpose()
+pub(super) fn ngram_logits(
+    classifier: &Classifier,
+    tokenizer: &Tokenizer,
+    examples: &Examples,
+) -> Result<Option<Vec<Vec<f32>>>, Error> {
+    let of = |model: &NgramModel, text| model.logits(&examples.tokens(text), tokenizer);
+    classifier.ngrams().map(|model| (0..examples.len()).map(|text| of(model, text)).collect()).transpose()
 }
 
 /// The logits of all texts, from those of the network and those of the n-gram model.

@@ -5,11 +5,10 @@ use grulm_corpus::{
     Cleaner, Encoding, ReadOptions, Special, Tokenizer, documents, inputs,
     labelled::{self, Labels},
 };
-use grulm_model::Site;
 use sha2::{Digest as _, Sha256};
 
 use super::config::{GenerationConfig, GenerationFormat};
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
 
 /// What is learned from, and what chooses the best checkpoint.
 #[derive(Debug)]
@@ -44,8 +43,7 @@ pub fn read_generation_data(
     let writer = || ExamplesWriter::new(cleaner, tokenizer, framing(config.format));
     let (mut train, mut valid) = (writer()?, writer()?);
     for_each_text(config, "task.train", &config.train, |text| {
-        let held_out = config.valid_fraction > 0.0 && Site::new(0).named(&text.text).uniform(0) < config.valid_fraction;
-        if held_out { &mut valid } else { &mut train }.push(text)
+        if is_held_out(&text.text, config.valid_fraction) { &mut valid } else { &mut train }.push(text)
     })?;
     if !config.valid.is_empty() {
         for_each_text(config, "task.valid", &config.valid, |text| valid.push(text))?;

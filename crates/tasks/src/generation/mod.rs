@@ -103,8 +103,12 @@ impl Completing {
     }
 }
 
+/// Windows of a completion that are learned from.
+const LEARNED_WINDOWS: usize = 16;
+
 /// The negative log likelihood of the completions of a batch, summed, 0-dim f32, and the number of their tokens. The state is
-/// carried from window to window of `window` tokens; with `noise`, dropouts apply.
+/// carried from window to window of `window` tokens. With `noise`, in training, dropouts apply, and of a completion
+/// [`LEARNED_WINDOWS`] windows count, since memory holds what gradients need of all of them.
 fn completions_nll(
     model: &LanguageModel,
     tokenizer: &Tokenizer,
@@ -114,8 +118,17 @@ fn completions_nll(
     window: i64,
     compute: Compute,
 ) -> Result<(Tensor, u64), Error> {
-    let tokens: Vec<_> = texts.iter().map(|&text| examples.tokens(text)).collect();
-    let starts: Vec<_> = tokens.iter().map(|tokens| data::completion_start(tokens, tokenizer)).collect();
+    let read = |&text: &usize| {
+        let mut tokens = examples.tokens(text);
+        let start = data::completion_start(&tokens, tokenizer);
+        if noise.is_some() {
+            tokens.truncate(start.saturating_add(LEARNED_WINDOWS.saturating_mul(window as usize)));
+        }
+        (tokens, start)
+    };
+    let mut texts: Vec<_> = texts.iter().map(read).collect();
+    texts.sort_by_key(|(tokens, _)| std::cmp::Reverse(tokens.len()));
+    let (tokens, starts): (Vec<_>, Vec<_>) = texts.into_iter().unzip();
     let batch = TextBatch::new(tokens);
     let device = model.device();
     let mut carry = model.encoder().zero_carry(Reading::Forward, batch.len() as i64, device)?;
@@ -177,8 +190,8 @@ impl Task for Completing {
         Ok(Loss { sum, count, penalty: None })
     }
 
-    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
-        (self.buckets.per_epoch() / accumulate.max(1)).max(1)
+    fn batches_per_epoch(&self) -> u64 {
+        self.buckets.per_epoch()
     }
 
     fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)> {

@@ -147,8 +147,7 @@ impl Answerer {
 
     /// Whether no weight of the encoder learns.
     fn encoder_is_frozen(&self) -> bool {
-        let head = self.shape.model.layers + 1;
-        self.params.iter().all(|param| param.group == head || !param.tensor.requires_grad())
+        self.params.is_frozen_below(self.shape.model.layers + 1)
     }
 
     /// Where the answers of rows may be. With `noise`, all dropouts apply; those of the encoder only where it learns.

@@ -8,12 +8,11 @@ use grulm_corpus::{
     labelled::{Labels, Question, open_questions},
     question_inputs,
 };
-use grulm_model::Site;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::{QuestionAnsweringConfig, passage::Passage};
-use crate::{Error, digest::hex};
+use crate::{Error, digest::hex, examples::is_held_out};
 
 /// Questions about contexts, each of which is there once however many questions are about it.
 #[derive(Debug)]
@@ -136,11 +135,9 @@ pub fn read_question_data(
     tokenizer: &Tokenizer,
 ) -> Result<QuestionData, Error> {
     let all = read_questions(config, "task.train", &config.train)?;
-    let held_out = |question: &Question| {
-        config.valid_fraction > 0.0 && Site::new(0).named(&question.context).uniform(0) < config.valid_fraction
-    };
     let last = all.len().saturating_sub(config.valid_last);
-    let is_valid = |(place, question): &(usize, Question)| *place >= last || held_out(question);
+    let is_valid =
+        |(place, question): &(usize, Question)| *place >= last || is_held_out(&question.context, config.valid_fraction);
     let (mut valid, train): (Vec<_>, Vec<_>) = all.into_iter().enumerate().partition(is_valid);
     if !config.valid.is_empty() {
         valid = read_questions(config, "task.valid", &config.valid)?.into_iter().enumerate().collect();

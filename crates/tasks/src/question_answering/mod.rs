@@ -125,8 +125,8 @@ impl Task for QuestionAnswering {
         Unit::Texts
     }
 
-    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
-        (self.batches.per_epoch() / accumulate.max(1)).max(1)
+    fn batches_per_epoch(&self) -> u64 {
+        self.batches.per_epoch()
     }
 
     fn figures(&self, _: f64) -> Vec<(&'static str, f64)> {

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer, labelled::Pair};
-use grulm_model::Site;
 use sha2::{Digest as _, Sha256};
 
 use super::{PairFiles, TranslationConfig};
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
 
 /// Texts and their translations, as tokens: number n of the one belongs to number n of the other.
 #[derive(Debug)]
@@ -44,8 +43,8 @@ impl PairExamples {
 pub struct HeldOutPairs {
     /// As tokens.
     pub examples: PairExamples,
-    /// The sources and translations as they are written.
-    pub texts: Vec<(String, String)>,
+    /// The translations as they are written.
+    pub references: Vec<String>,
 }
 
 /// What a translator learns from, and is chosen by.
@@ -82,10 +81,7 @@ pub fn read_translation_data(
     let mut train = Writer::new(cleaner, tokenizer)?;
     let mut valid = HeldOutWriter::new(cleaner, tokenizer)?;
     for_each_pair(config, "task.train", &config.train, |_, pair| {
-        // Copies of a source stay together.
-        let held_out =
-            config.valid_fraction > 0.0 && Site::new(0).named(&pair.source).uniform(0) < config.valid_fraction;
-        if held_out { valid.push(pair) } else { train.push(&pair) }
+        if is_held_out(&pair.source, config.valid_fraction) { valid.push(pair) } else { train.push(&pair) }
     })?;
     if !config.valid.is_empty() {
         for_each_pair(config, "task.valid", &config.valid, |_, pair| valid.push(pair))?;
@@ -131,21 +127,21 @@ impl<'a> Writer<'a> {
 
 struct HeldOutWriter<'a> {
     examples: Writer<'a>,
-    texts: Vec<(String, String)>,
+    references: Vec<String>,
 }
 
 impl<'a> HeldOutWriter<'a> {
     fn new(cleaner: &'a Cleaner, tokenizer: &'a Tokenizer) -> Result<Self, Error> {
-        Ok(Self { examples: Writer::new(cleaner, tokenizer)?, texts: Vec::new() })
+        Ok(Self { examples: Writer::new(cleaner, tokenizer)?, references: Vec::new() })
     }
 
     fn push(&mut self, pair: Pair) -> Result<(), Error> {
         self.examples.push(&pair)?;
-        self.texts.push((pair.source, pair.target));
+        self.references.push(pair.target);
         Ok(())
     }
 
     fn finish(self) -> Result<HeldOutPairs, Error> {
-        Ok(HeldOutPairs { examples: self.examples.finish()?, texts: self.texts })
+        Ok(HeldOutPairs { examples: self.examples.finish()?, references: self.references })
     }
 }

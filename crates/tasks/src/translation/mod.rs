@@ -118,7 +118,7 @@ impl Translation {
     /// BLEU and chrF of greedy translations.
     fn score(&self, valid: &HeldOutPairs) -> Result<TranslationScore, Error> {
         let Self { translator, tokenizer, options, .. } = self;
-        let HeldOutPairs { examples, texts } = valid;
+        let HeldOutPairs { examples, references } = valid;
         let settings = translator.settings();
         let lengths: Vec<_> = (0..examples.len()).map(|pair| examples.source.length(pair)).collect();
         let tokens = |pair: usize| examples.source.tokens(pair);
@@ -127,7 +127,7 @@ impl Translation {
         let translations =
             translate::translate(&[translator], tokenizer, &lengths, tokens, &by, batch_size, options.compute)?;
         let mut score = TranslationScore::new(settings.bleu_tokenizer);
-        for (translation, (_, reference)) in translations.iter().zip(texts) {
+        for (translation, reference) in translations.iter().zip(references) {
             score.add(&translation.text, reference);
         }
         Ok(score)
@@ -152,8 +152,8 @@ impl Task for Translation {
         Ok(Loss { sum: nll, count, penalty: (smoothing > 0.0).then(penalty).transpose()? })
     }
 
-    fn steps_per_epoch(&self, accumulate: u64) -> u64 {
-        (self.buckets.per_epoch() / accumulate.max(1)).max(1)
+    fn batches_per_epoch(&self) -> u64 {
+        self.buckets.per_epoch()
     }
 
     fn figures(&self, mean_loss: f64) -> Vec<(&'static str, f64)> {

@@ -20,7 +20,17 @@ fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifi
     let labels = vec!["bad".to_owned(), "good".to_owned()];
     let calibration = Calibration::default();
     let fields = Fields::default();
-    let settings = ClassifierSettings { labels, pool, ngrams: 2, hidden: 5, dropout: 0.0, window, fields, calibration };
+    let settings = ClassifierSettings {
+        labels,
+        pool,
+        ngrams: 2,
+        character_ngrams: 3,
+        hidden: 5,
+        dropout: 0.0,
+        window,
+        fields,
+        calibration,
+    };
     Classifier::new(&config, 20, settings, 3, Cpu).unwrap()
 }
 
@@ -83,7 +93,8 @@ fn predictions_come_in_order_whatever_the_batches() {
     let opened: Bundle<Classifier> = Bundle::open(folder.path(), Cpu).unwrap();
     assert_eq!(opened.model.settings(), model.settings());
     let texts: Vec<_> = ["a", "", "abc abc abc abc abc", "bca", "c"].map(text).to_vec();
-    let alone = predict(&opened, &texts, 1, Compute::fp32()).unwrap();
+    let one = |text| predict(&opened, &[text], 1, Compute::fp32()).unwrap().remove(0);
+    let alone: Vec<_> = texts.iter().cloned().map(one).collect();
     let together = predict(&opened, &texts, 4, Compute::fp32()).unwrap();
     for (a, b) in alone.iter().zip(&together) {
         let difference = (a.probabilities[0] - b.probabilities[0]).abs();
@@ -129,7 +140,7 @@ fn ngrams_vote_beside_the_network() {
     task.save_bundle(folder.path(), &Provenance::default()).unwrap();
     let opened: Bundle<Classifier> = Bundle::open(folder.path(), Cpu).unwrap();
     let close = |nll: f64| (nll - scores.get("nll").unwrap()).abs() < 1e-6;
-    assert!(close(score(&opened.model, &texts(), 3, Compute::fp32()).unwrap().nll));
+    assert!(close(score(&opened.model, &opened.tokenizer, &texts(), 3, Compute::fp32()).unwrap().nll));
     let predictions = predict(&opened, &rows.map(text), 3, Compute::fp32()).unwrap();
     let nll =
         |(row, prediction): (usize, &grulm_tasks::classification::Prediction)| -prediction.probabilities[row % 2].ln();

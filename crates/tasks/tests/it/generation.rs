@@ -1,7 +1,10 @@
-use grulm_corpus::{CleanConfig, Special, TokenizerKind};
+use grulm_corpus::{CleanConfig, Special, Tokenizer, TokenizerConfig, TokenizerKind};
 use grulm_kernels::{Compute, Packing};
-use grulm_model::{Direction, LanguageModel, ModelConfig, OutputPenalties, Reading, Sampling};
-use grulm_tasks::{Batching, Bundle, Generation, LanguageModelling, Provenance, Step, Task, TokenSplit};
+use grulm_model::{Direction, LanguageModel, ModelConfig, OutputPenalties, Reading, Sampling, Site};
+use grulm_tasks::{
+    Batching, Bundle, ExamplesWriter, Framing, Generation, LanguageModelling, Provenance, Step, Task, Text, TokenSplit,
+    generation::{Completer, CompleterSettings, Completing, GenerationData},
+};
 use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
 use crate::sample::{SENTENCE, bundle, cleaner, stream, tokenizer};
@@ -153,4 +156,51 @@ fn a_repeated_sentence_is_learnt() {
     assert_eq!(format!("the cat{written}"), SENTENCE);
     assert!(generation.ended());
     assert_eq!(text(&bundle, "", 50, &greedy()), SENTENCE);
+}
+
+fn pair(text: &str, pair: &str) -> Text {
+    Text { text: text.to_owned(), pair: Some(pair.to_owned()) }
+}
+
+#[test]
+fn one_separator_stands_between_prompt_and_completion() {
+    let config = TokenizerConfig {
+        kind: TokenizerKind::Char,
+        specials_in_text: vec!["<sep>".to_owned()],
+        ..TokenizerConfig::default()
+    };
+    let tokenizer = Tokenizer::train(&config, &[SENTENCE.to_owned()]).unwrap();
+    let (sep, unk) = (tokenizer.special(Special::Sep), tokenizer.special(Special::Unk));
+    let (tokens, _) = pair("a <sep> t", "<sep> c").encode(&cleaner(&CleanConfig::default()), &tokenizer).unwrap();
+    let places = |special| (0..tokens.len()).filter(|&at| tokens[at] == special).collect::<Vec<_>>();
+    assert_eq!((places(sep), places(unk)), (vec![6], vec![3, 7]), "{tokens:?}");
+    let alone = Text { text: "a <sep> t".into(), pair: None };
+    assert!(alone.encode(&cleaner(&CleanConfig::default()), &tokenizer).unwrap().0.contains(&sep));
+}
+
+/// Memory holds what gradients need: of long completions the first 16 windows are learned from, and all of them are scored.
+#[test]
+fn long_completions_are_learned_from_at_their_beginning() {
+    let Bundle { model, tokenizer, cleaner, .. } = bundle(Direction::Forward, TokenizerKind::Char);
+    let rows = [pair("the cat", "sat"), pair("a", &"red mat ".repeat(20)), pair("on a red mat", "the cat")];
+    let examples = || {
+        let mut writer = ExamplesWriter::new(&cleaner, &tokenizer, Framing::Around).unwrap();
+        rows.iter().for_each(|row| writer.push(row.clone()).unwrap());
+        writer.finish().unwrap()
+    };
+    let window = 3;
+    // Each completion ends with an <eos>; the spaces at the end of the long one are cleaned away.
+    let (short, long) = ("sat".len() as u64 + 1 + "the cat".len() as u64 + 1, "red mat ".len() as u64 * 20);
+    let data = GenerationData { train: examples(), valid: Some(examples()) };
+    let settings = CompleterSettings { prompt_field: "prompt".into(), completion_field: "completion".into() };
+    let own = bundle(Direction::Forward, TokenizerKind::Char);
+    let completer = Completer { model, settings };
+    let mut task =
+        Completing::new(completer, own.tokenizer, own.cleaner, data, Site::new(1), (3, window), Compute::fp32())
+            .unwrap();
+    let step = Step { seed: 1, stage: 0, step: 0, micro: 0, accumulate: 1 };
+    let loss = task.step(step).unwrap();
+    assert_eq!(loss.count, short + 16 * window as u64);
+    let scores = task.evaluate().unwrap().unwrap();
+    assert_eq!(scores.get("tokens"), Some((short + long) as f64));
 }

@@ -295,7 +295,7 @@ fn learn(task: &mut Translation, steps: u64) {
 fn a_toy_language_is_learned() {
     let folder = tempfile::tempdir().unwrap();
     let mut task = toy_task(folder.path(), 20).unwrap();
-    assert_eq!(task.steps_per_epoch(1), 4);
+    assert_eq!(task.batches_per_epoch(), 4);
     let before = task.evaluate().unwrap().unwrap();
     learn(&mut task, 300);
     let scores = task.evaluate().unwrap().unwrap();

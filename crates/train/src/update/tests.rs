@@ -51,7 +51,7 @@ impl Task for Quadratic {
         Ok(Loss { sum: mean * 2.0, count: 2, penalty: None })
     }
 
-    fn steps_per_epoch(&self, _: u64) -> u64 {
+    fn batches_per_epoch(&self) -> u64 {
         1
     }
 
