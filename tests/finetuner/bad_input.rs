@@ -58,7 +58,11 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     let many = "--set task.train=[\"many.jsonl\"] --set task.valid=[\"many.jsonl\"] --set task.test=[]";
     check(&format!("{many} --set task.ngrams=2"), 2, "`task.ngrams` = 2: allowed: 0: there are 300 labels");
     check(&format!("{many} --set task.ngrams=9"), 2, "`task.ngrams` = 9");
-    check(&format!("{many} --set task.character_ngrams=3"), 2, "`task.character_ngrams` = 3: allowed: 0: there are 300");
+    check(
+        &format!("{many} --set task.character_ngrams=3"),
+        2,
+        "`task.character_ngrams` = 3: allowed: 0: there are 300",
+    );
     check(&format!("{many} --set task.character_ngrams=1"), 2, "`task.character_ngrams` = 1: allowed: 0, or 2 to 8");
 }
 

@@ -142,7 +142,7 @@ fn facts(data: &TrainingData) -> Vec<(String, String)> {
     let labels = |texts: &LabelledTexts| {
         let of_each = data.labels.iter().enumerate().map(|(place, label)| {
             let of_it = texts.labels.iter().filter(|&&own| own as usize == place).count();
-            format!("{label} {}", output::grouped(of_it as u64))
+            format!("{label}: {}", output::grouped(of_it as u64))
         });
         ("labels".to_owned(), of_each.collect::<Vec<_>>().join(", "))
     };

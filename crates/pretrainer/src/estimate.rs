@@ -11,6 +11,7 @@ use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, TokenizerKind, input
 use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
 use grulm_train::{OptimizerKind, TrainConfig};
+use serde_json::json;
 use tch::Device;
 
 use crate::config::PretrainConfig;
@@ -42,7 +43,9 @@ pub(crate) fn preparation(config: &PretrainConfig) -> anyhow::Result<Ending> {
     let TokenizerConfig { kind, vocab_size, file, .. } = &config.tokenizer;
     let tokenizer = match file {
         Some(path) => path.display().to_string(),
-        None => format!("{kind:?}, at most {} entries", grouped(*vocab_size as u64)),
+        None => {
+            format!("{}, at most {} entries", json!(kind).as_str().unwrap_or_default(), grouped(*vocab_size as u64))
+        }
     };
     rows.push(("tokenizer".to_owned(), tokenizer));
     let width = if *vocab_size <= 1 << 16 { 2 } else { 4 };
