@@ -87,7 +87,7 @@ fn size(set: &QuestionSet) -> String {
     let at = |share: f64| lengths.get((lengths.len() as f64 * share) as usize).copied().unwrap_or(0) as u64;
     let (exact, answerable) = set.expressible();
     format!(
-        "{} about {} of {} tokens each in the middle, {} at 95 %; {} of {} answers are whole tokens",
+        "{} about {} (median {} tokens, 95th percentile {}); {} of {} answers are whole tokens",
         count(set.len() as u64, "question"),
         count(set.contexts() as u64, "context"),
         grouped(at(0.5)),

@@ -133,7 +133,7 @@ fn facts(data: &TrainingData) -> Vec<(String, String)> {
         lengths.sort_unstable();
         let at = |share: f64| lengths.get((lengths.len() as f64 * share) as usize).copied().unwrap_or(0);
         format!(
-            "{}, of {} tokens each in the middle, {} at 95 %",
+            "{} (median {} tokens, 95th percentile {})",
             count(lengths.len() as u64, "text"),
             at(0.5),
             at(0.95)

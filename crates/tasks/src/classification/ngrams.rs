@@ -17,7 +17,7 @@ use crate::{Error, buckets::permutation};
 pub const MOST_NGRAM_LABELS: usize = 256;
 /// What the loss of each text weighs against half the squared norm of the weights, as LIBLINEAR's C.
 const COST: f32 = 30.0;
-/// Passes over the examples: short of the solution, which has learned by heart what few texts have.
+/// Passes over the examples: short of the solution, which overfits what few texts have.
 const PASSES: u64 = 30;
 /// Features that stay in memory while learning; those of further texts are found again in each pass.
 const MOST_KEPT: usize = 32 << 20;
