@@ -42,8 +42,6 @@ WAYS = {
 }
 # A classifier's head that learns alone, from summaries that are computed once, wants all layers, a higher rate and more epochs.
 HEAD_ALONE = {"classification": (["task.pool=all", "train.learning_rate=1e-2"], 8)}
-# What is compared are networks: no linear model votes beside them.
-NETWORK_ALONE = {"classification": ["task.ngrams=0"]}
 # A small set is read so often that the number of updates is about that of all labels with one pass.
 LEAST_UPDATES = 200
 
@@ -69,11 +67,18 @@ def subset(files, labels, seed):
     return target
 
 
+def network_alone(task):
+    """What is compared are networks: no linear model is ensembled with them."""
+    if task["kind"] != "classification":
+        return []
+    return ["task.ngrams=0"] + ["task.character_ngrams=0"] * ("character_ngrams" in task)
+
+
 def settings(config, way, labels, seed):
     """What is set beside the config for one run: its folder, and `--set` values."""
     name, tables = config.stem, tomllib.loads(config.read_text())
     task, train = tables["task"], tables["train"]
-    sets = [f"run.seed={seed}", *BENEATH.get(name, []), *NETWORK_ALONE.get(task["kind"], [])]
+    sets = [f"run.seed={seed}", *BENEATH.get(name, []), *network_alone(task)]
     epochs = train["epochs"]
     if labels != "all":
         part = subset(task["train"], int(labels), seed)
