@@ -2,8 +2,8 @@
 
 use std::{
     fs::{self, File},
-    io::{BufWriter, IntoInnerError, Write as _},
-    path::{Path, PathBuf},
+    io::{BufWriter, Write as _},
+    path::Path,
 };
 
 use anyhow::Context as _;
@@ -47,21 +47,6 @@ pub fn write_with<T>(
     path: &Path,
     content: impl FnOnce(&mut BufWriter<File>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let named = || part.display().to_string();
-    let mut file = BufWriter::new(File::create(&part).with_context(named)?);
-    let written = content(&mut file).and_then(|written| {
-        let file = file.into_inner().map_err(IntoInnerError::into_error);
-        file.and_then(|file| file.sync_all()).with_context(named)?;
-        Ok(written)
-    });
-    if written.is_err() {
-        // What was written so far is of no use; that it cannot be removed would hide the error.
-        let _ = fs::remove_file(&part);
-        return written;
-    }
-    fs::rename(&part, path).with_context(|| path.display().to_string())?;
-    written
+    let io_error = |error| anyhow::Error::from(error).context(path.display().to_string());
+    grulm_durable::write_with(path, io_error, content)
 }

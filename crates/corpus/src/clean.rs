@@ -1,6 +1,6 @@
 //! Cleaning: what happens to the text of a document before anything counts or encodes it.
 
-use std::{borrow::Cow, fs, io::Write, path::Path};
+use std::{borrow::Cow, fs, path::Path};
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{
@@ -211,21 +211,13 @@ impl Cleaner {
         sha256(self.json().as_bytes())
     }
 
-    /// Writes `cleaning.json`, to a temporary name first.
+    /// Writes `cleaning.json`, whole or not at all.
     ///
     /// # Errors
     ///
     /// [`Error::Io`] where the folder cannot be written to.
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        #[cfg(unix)]
-        builder.permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o644));
-        let mut file = builder.tempfile_in(folder).map_err(Error::io(path))?;
-        file.write_all(self.json().as_bytes()).map_err(Error::io(path))?;
-        file.as_file().sync_all().map_err(Error::io(path))?;
-        file.persist(path).map_err(|error| Error::io(path)(error.error))?;
-        Ok(())
+        grulm_durable::write(path, self.json().as_bytes()).map_err(Error::io(path))
     }
 
     /// Reads `cleaning.json`.

@@ -182,10 +182,8 @@ fn remove(folder: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the names in a folder durable.
 fn sync_folder(folder: &Path) -> Result<(), Error> {
-    // Only Unix opens folders as files; elsewhere the file system orders renames itself.
-    if cfg!(unix) { File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder)) } else { Ok(()) }
+    grulm_durable::sync_folder(folder).map_err(Error::io(folder))
 }
 
 /// Writes a file and syncs it. The name is final: the caller writes into a folder under construction.

@@ -132,12 +132,7 @@ fn facts(data: &TrainingData) -> Vec<(String, String)> {
         let mut lengths = texts.examples.lengths();
         lengths.sort_unstable();
         let at = |share: f64| lengths.get((lengths.len() as f64 * share) as usize).copied().unwrap_or(0);
-        format!(
-            "{} (median {} tokens, 95th percentile {})",
-            count(lengths.len() as u64, "text"),
-            at(0.5),
-            at(0.95)
-        )
+        format!("{} (median {} tokens, 95th percentile {})", count(lengths.len() as u64, "text"), at(0.5), at(0.95))
     };
     let labels = |texts: &LabelledTexts| {
         let of_each = data.labels.iter().enumerate().map(|(place, label)| {

@@ -1,6 +1,6 @@
 //! `model.json`: everything about a model but its weights.
 
-use std::{fs::File, io::Write, path::Path};
+use std::path::Path;
 
 use grulm_config::Invalid;
 use serde::{Deserialize, Serialize};
@@ -36,7 +36,7 @@ impl Shape {
         Ok(Self { version: VERSION, vocab_size, model: model.clone() })
     }
 
-    /// Writes `model.json` into `folder`, under a temporary name first.
+    /// Writes `model.json` into `folder`, whole or not at all.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -44,14 +44,7 @@ impl Shape {
         let path = folder.join(SHAPE_FILE);
         let io = |source| Error::Io { path: path.clone(), source };
         let json = serde_json::to_string_pretty(self).map_err(|e| io(e.into()))?;
-        let part = path.with_extension("part");
-        let write = || {
-            let mut file = File::create(&part)?;
-            file.write_all(json.as_bytes())?;
-            file.write_all(b"\n")?;
-            file.sync_all()
-        };
-        write().and_then(|()| std::fs::rename(&part, &path)).map_err(io)
+        grulm_durable::write(&path, format!("{json}\n").as_bytes()).map_err(io)
     }
 
     /// Reads the `model.json` of `folder`, and refuses sizes that the file of weights beside it cannot hold, before memory is

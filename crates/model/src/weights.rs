@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use grulm_durable::{PART, commit, with_suffix};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -88,7 +89,7 @@ pub fn convert_weights(from: &Path, to: &Path, format: WeightFormat) -> Result<(
     save_tensors(to, &named)
 }
 
-/// Writes named tensors as safetensors, to a temporary name that is synced and renamed.
+/// Writes named tensors as safetensors, whole or not at all.
 ///
 /// # Errors
 /// When the file cannot be written or a tensor's type has no safetensors equivalent.
@@ -105,13 +106,12 @@ pub fn save_tensors(path: &Path, named: &[(String, Tensor)]) -> Result<(), Error
             Ok((name.as_str(), view))
         })
         .collect::<Result<Vec<_>, Error>>()?;
-    let temporary = path.with_extension("part");
+    let part = with_suffix(path, PART);
     // The library lets only the owner read its files; ours are as any new file.
-    let permissions = std::fs::File::create(&temporary).and_then(|file| file.metadata()).map_err(io)?.permissions();
-    safetensors::serialize_to_file(views, None, &temporary).map_err(|e| not_safetensors(path, &e))?;
-    std::fs::set_permissions(&temporary, permissions).map_err(io)?;
-    std::fs::File::open(&temporary).and_then(|file| file.sync_all()).map_err(io)?;
-    std::fs::rename(&temporary, path).map_err(io)
+    let permissions = std::fs::File::create(&part).and_then(|file| file.metadata()).map_err(io)?.permissions();
+    safetensors::serialize_to_file(views, None, &part).map_err(|e| not_safetensors(path, &e))?;
+    std::fs::set_permissions(&part, permissions).map_err(io)?;
+    commit(&part, path).map_err(io)
 }
 
 /// Reads a safetensors file, in the file's order, onto the CPU.

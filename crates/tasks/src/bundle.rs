@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    io::Write,
     path::{Path, PathBuf},
 };
 
@@ -318,18 +317,9 @@ pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
     sha256_file(&folder.join(WEIGHTS_FILE))
 }
 
-/// Under a temporary name first, synced, then renamed.
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let text = serde_json::to_string_pretty(value).map_err(|e| Error::io(path)(e.into()))?;
-    let part = path.with_extension("part");
-    let write = || {
-        let mut file = std::fs::File::create(&part)?;
-        file.write_all(text.as_bytes())?;
-        file.write_all(b"\n")?;
-        file.sync_all()
-    };
-    write().map_err(Error::io(&part))?;
-    std::fs::rename(&part, path).map_err(Error::io(path))
+    grulm_durable::write(path, format!("{text}\n").as_bytes()).map_err(Error::io(path))
 }
 
 fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T, Error> {

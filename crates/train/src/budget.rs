@@ -5,11 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use grulm_durable::PART;
 use grulm_tasks::{Task, bundle::Provenance};
 
 use crate::{
     Error, Options,
-    checkpoint::{self, FOLDER, PART},
+    checkpoint::{self, FOLDER},
     layers::{LayerSettings, Layers, Unfreeze},
     snapshot::Snapshot,
     state::TrainState,

@@ -3,11 +3,11 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::Write,
     path::{Path, PathBuf},
     time::Instant,
 };
 
+use grulm_durable::{PART, with_suffix};
 use grulm_tasks::{Task, bundle::Provenance, sha256_file};
 use sha2::{Digest, Sha256};
 
@@ -29,8 +29,6 @@ const OPTIMIZER: &str = "optimizer.safetensors";
 const CARRY: &str = "carry.safetensors";
 const STATE: &str = "state.json";
 
-/// Ends the name of what is not complete yet, or about to be removed.
-pub(crate) const PART: &str = ".part";
 /// Ends the name of a checkpoint that failed its verification.
 const DAMAGED: &str = ".damaged";
 
@@ -294,20 +292,9 @@ fn discard(path: &Path) -> Result<(), Error> {
     fs::remove_dir_all(&dying).map_err(Error::io(&dying))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
-}
-
 /// Replaces a file: a reader finds the old content or the new, and nothing in between.
 pub(crate) fn write_atomically(path: &Path, content: &[u8]) -> Result<(), Error> {
-    let part = with_suffix(path, PART);
-    File::create(&part)
-        .and_then(|mut file| file.write_all(content).and_then(|()| file.sync_all()))
-        .map_err(Error::io(&part))?;
-    fs::rename(&part, path).map_err(Error::io(path))?;
-    path.parent().map_or(Ok(()), sync_folder)
+    grulm_durable::write(path, content).map_err(Error::io(path))
 }
 
 /// Makes the files of a folder durable, and their names.
@@ -318,13 +305,8 @@ pub(crate) fn sync(folder: &Path) -> Result<(), Error> {
     sync_folder(folder)
 }
 
-/// Makes names in a folder durable, where the system can.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
-    if cfg!(unix) {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        File::open(folder).and_then(|file| file.sync_all()).map_err(Error::io(folder))?;
-    }
-    Ok(())
+    grulm_durable::sync_folder(folder).map_err(Error::io(folder))
 }
 
 /// Every file below `folder`: its path from `root`, with `/`, and its path.

@@ -5,17 +5,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use grulm_durable::PART;
 use grulm_model::{WEIGHTS_FILE, WeightFormat};
 use grulm_tasks::{
     Scores, Task,
     bundle::{Rounded, convert, note_rounding},
 };
 
-use crate::{
-    Error,
-    checkpoint::{self, PART},
-    run_folder::SAVED,
-};
+use crate::{Error, checkpoint, run_folder::SAVED};
 
 /// Saves the checkpoint `best` of the run in `run_dir` once more, in `format`, as the bundle `saved`, and scores that: what
 /// rounding cost stands in its provenance, and what a task fits on validation data (a temperature, a threshold) is that of the

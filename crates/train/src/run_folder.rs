@@ -6,9 +6,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use grulm_durable::PART;
+
 use crate::{
     Error,
-    checkpoint::{self, BEST, FOLDER, LAST, PART, write_atomically},
+    checkpoint::{self, BEST, FOLDER, LAST, write_atomically},
 };
 
 pub(crate) const CONFIG: &str = "config.toml";

@@ -20,11 +20,10 @@ mod specials;
 mod train;
 mod unigram;
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::Value;
 use tokenizers::Tokenizer as Library;
@@ -121,21 +120,12 @@ impl Tokenizer {
         Ok(Self { library, encoder, detokenizer, tokens, specials, in_text, json, hash })
     }
 
-    /// Writes `tokenizer.json`: under a temporary name first, synced, then renamed.
+    /// Writes `tokenizer.json`, whole or not at all.
     ///
     /// # Errors
     /// [`Error::Io`].
     pub fn save(&self, path: &Path) -> Result<(), Error> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(".part");
-        let part = PathBuf::from(name);
-        let write = || {
-            let mut file = File::create(&part)?;
-            file.write_all(&self.json)?;
-            file.sync_all()
-        };
-        write().map_err(Error::io(&part))?;
-        fs::rename(&part, path).map_err(Error::io(path))
+        grulm_durable::write(path, &self.json).map_err(Error::io(path))
     }
 
     /// SHA-256 of the file, in lower-case hexadecimal digits.
