@@ -41,12 +41,9 @@ def run(folder, sets):
         command += ["--set", value]
     print(" ".join(command), file=sys.stderr, flush=True)
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-
-    def perplexity(part):
-        evaluate = [FINETUNER, "evaluate", str(folder), "--data", str(FOLDER / "text" / f"{part}.txt"), "--json"]
-        return json.loads(subprocess.run(evaluate, check=True, stdout=subprocess.PIPE, text=True).stdout)["perplexity"]
-
-    return perplexity("valid"), perplexity("test")
+    best = folder / "checkpoints" / (folder / "best").read_text().strip() / "provenance.json"
+    valid, test = (json.loads(path.read_text())["scores"]["perplexity"] for path in (best, folder / "test.json"))
+    return valid, test
 
 
 def compare():

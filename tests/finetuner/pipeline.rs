@@ -198,10 +198,12 @@ fn prompts_are_completed() {
     let says = "other.jsonl:1: no `prompt` beside `text`; expected a string `prompt`\n";
     assert!(ran.status == Some(1) && ran.stderr.ends_with(says), "{}", ran.stderr);
     place.write("text.txt", &"the cat sat on the mat\n".repeat(50));
-    place.succeed("train -c g.toml --set task.format=text --set task.train=[\"text.txt\"] --set task.valid=[\"text.txt\"] --set task.test=[\"text.txt\"] --set run.dir=writer --set train.epochs=3.0");
+    place.succeed("train -c g.toml --set task.format=text --set task.train=[\"text.txt\"] --set task.valid=[\"text.txt\"] --set task.test=[\"text.txt\"] --set run.dir=writer --set train.epochs=3.0 --set task.unit=file");
     let ran = place.run("predict writer --input prompts.jsonl");
     assert!(ran.status == Some(2) && ran.stderr.contains("pretrainer generate"), "{}", ran.stderr);
-    assert!(place.succeed("inspect writer").contains("language_model"));
+    let inspected = place.succeed("inspect writer");
+    // Text to evaluate it on is read as its own was.
+    assert!(inspected.contains("language_model") && inspected.contains("unit file"), "{inspected}");
 }
 
 /// The folder of a run's best checkpoint.

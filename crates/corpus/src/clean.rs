@@ -138,6 +138,13 @@ impl Cleaner {
         Self { recipe, stop_words }
     }
 
+    /// The same cleaning, of documents that are read in another way.
+    #[must_use]
+    pub fn reading(self, unit: Unit, text_field: impl Into<TextFields>, encoding: &str) -> Self {
+        let recipe = Recipe { unit, text_field: text_field.into(), encoding: encoding.to_owned(), ..self.recipe };
+        Self { recipe, ..self }
+    }
+
     /// What one document is in a plain text file.
     #[must_use]
     pub fn unit(&self) -> Unit {

@@ -33,6 +33,11 @@ pub(crate) fn assemble(
     device: Device,
 ) -> anyhow::Result<Ready> {
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } = pretrained;
+    let cleaner = match task.format {
+        // The result is a language model, which is evaluated on text that is read like this.
+        GenerationFormat::Text => cleaner.reading(task.unit, task.text_field.as_str(), &task.encoding),
+        GenerationFormat::Completion => cleaner,
+    };
     let data = read_generation_data(task, &cleaner, &tokenizer)?;
     warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     if !task.test.is_empty() {
