@@ -99,7 +99,10 @@ pub fn of_config(ended: anyhow::Result<Ending>, args: &ConfigArgs) -> anyhow::Re
 #[must_use]
 pub fn of_section(error: anyhow::Error, section: &str) -> anyhow::Error {
     match setting(&error) {
-        Some(invalid) => Invalid { key: format!("{section}.{}", invalid.key), ..invalid.clone() }.into(),
+        Some(invalid) if invalid.key.starts_with("train.") => {
+            Invalid { key: format!("{section}.{}", invalid.key), ..invalid.clone() }.into()
+        }
+        Some(_) => error,
         None => error.context(format!("with the settings of [{section}.train]")),
     }
 }

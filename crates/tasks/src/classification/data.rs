@@ -79,8 +79,9 @@ pub fn read_training_data(
     for label in train.labels.iter_mut().chain(&mut valid.labels) {
         *label = places[*label as usize];
     }
-    let untaught = (0..).zip(&labels).find(|(number, _)| !train.labels.contains(number));
-    if let Some((_, label)) = untaught {
+    let mut taught = vec![false; labels.len()];
+    train.labels.iter().for_each(|&label| taught[label as usize] = true);
+    if let Some((label, _)) = labels.iter().zip(taught).find(|(_, taught)| !taught) {
         let allowed = format!("a share that leaves texts of every label to learn from; of {label:?} it leaves none");
         return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());
     }
