@@ -85,7 +85,9 @@ impl RunFolder {
     /// # Errors
     /// When it holds a run that would be replaced unasked, or files that are no part of a run.
     pub fn check(path: &Path, start: Start) -> Result<(), Error> {
-        let clashes = [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| path.join(name).exists());
+        // A process that was killed as it began or removed a run may leave some that hold nothing.
+        let clashes =
+            [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| holds_something(&path.join(name)));
         let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
         match start {
             // What is meant by the folder would change from that model to the run's best.
@@ -145,20 +147,37 @@ fn check_all_own(path: &Path) -> Result<(), Error> {
     if adapt.is_dir() { check_all_own(&adapt) } else { Ok(()) }
 }
 
-/// Removes a run's files but the lock, which is held, and the log, which tells of all runs here.
+/// Whether there is a file that is not empty, or a folder that is not.
+fn holds_something(path: &Path) -> bool {
+    match fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => fs::metadata(path).is_ok_and(|file| file.len() > 0),
+    }
+}
+
+/// Removes a run's files but the lock, which is held, and the log, which tells of all runs here. What makes it a run, its metrics
+/// and the folder of its checkpoints, is emptied and stays: killed in the midst of it, it can be removed once more.
 fn remove_run(path: &Path) -> Result<(), Error> {
-    for name in [BEST, LAST, TIMING, TEST, METRICS, CONFIG] {
+    let adapt = path.join(ADAPT);
+    if adapt.is_dir() {
+        remove_run(&adapt)?;
+    }
+    let checkpoints = path.join(FOLDER);
+    let saved = fs::read_dir(&checkpoints).into_iter().flatten().map(|entry| entry.map(|entry| entry.path()));
+    let saved = saved.collect::<Result<Vec<_>, _>>().map_err(Error::io(&checkpoints))?;
+    for folder in saved.into_iter().chain([adapt, path.join(SAVED)]).filter(|folder| folder.is_dir()) {
+        fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
+    }
+    for name in [BEST, LAST, TIMING, TEST, CONFIG] {
         let file = path.join(name);
         match fs::remove_file(&file) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(Error::io(&file)(e)),
             _ => {}
         }
     }
-    for name in [FOLDER, ADAPT, SAVED] {
-        let folder = path.join(name);
-        if folder.is_dir() {
-            fs::remove_dir_all(&folder).map_err(Error::io(&folder))?;
-        }
+    let metrics = path.join(METRICS);
+    if metrics.exists() {
+        File::create(&metrics).map_err(Error::io(&metrics))?;
     }
     Ok(())
 }

@@ -46,6 +46,34 @@ fn a_folder_of_other_things_is_left_alone() {
     assert!(run.dir.join("checkpoints/step-0000010").exists());
 }
 
+/// A process may be killed as it makes a run's folder, and as it removes a run.
+#[test]
+fn what_a_kill_leaves_of_a_folder_can_be_used() {
+    let weights = Run::new(ten_steps()).fresh().weights();
+    let metrics = |dir: &Path| fs::write(dir.join("metrics.jsonl"), "").unwrap();
+    let checkpoints = |dir: &Path| fs::create_dir(dir.join("checkpoints")).unwrap();
+    let check = |start: Start, ready: &dyn Fn(&Path)| {
+        let run = Run::new(ten_steps());
+        fs::create_dir(&run.dir).unwrap();
+        ready(&run.dir);
+        let mut toy = Toy::new(16);
+        run.train(&mut toy, start).unwrap();
+        assert_eq!(toy.weights(), weights, "{start:?}");
+    };
+    for start in [Start::Fresh, Start::Resume, Start::Overwrite] {
+        check(start, &metrics);
+        check(start, &checkpoints);
+    }
+    let half_removed = |dir: &Path| {
+        metrics(dir);
+        checkpoints(dir);
+        fs::create_dir_all(dir.join("checkpoints/step-0000010")).unwrap();
+        fs::create_dir_all(dir.join("adapt/checkpoints")).unwrap();
+        fs::write(dir.join("config.toml"), "seed = 1").unwrap();
+    };
+    check(Start::Overwrite, &half_removed);
+}
+
 #[test]
 fn one_process_at_a_time() {
     let run = Run::new(ten_steps());
