@@ -181,7 +181,7 @@ fn files_of_squad_are_read_and_questions_may_have_no_answer() {
     let files = "--set task.train=[\"squad.json\"] --set task.valid=[\"squad.json\"] --set task.test=[]";
     let ran = place.run(&format!("train -c q.toml {files}"));
     assert_eq!(ran.status, Some(1), "{}", ran.stderr);
-    for part in ["squad.json:2: a question without an answer", "task.unanswerable"] {
+    for part in ["squad.json: question 2: a question without an answer", "task.unanswerable"] {
         assert!(ran.stderr.contains(part), "{}", ran.stderr);
     }
     place.succeed(&format!(

@@ -12,8 +12,9 @@ pub enum Units {
     /// Words, as in SQuAD (Rajpurkar et al. 2016, arXiv 1606.05250, and the script that goes with it): lower case, without
     /// ASCII punctuation and the articles "a", "an" and "the", between white space.
     Words,
-    /// Characters of Chinese and Japanese, and words of what is in between (as in CMRC 2018, arXiv 1810.07366, and MLQA,
-    /// arXiv 1910.07475): lower case, without punctuation of any script.
+    /// Characters of Chinese and Japanese, and words of what is in between, as in MLQA (arXiv 1910.07475): lower case, without
+    /// punctuation of any script. F1 counts those that two answers have in common wherever they stand, as in SQuAD; the script
+    /// of CMRC 2018 (arXiv 1810.07366) counts their longest common substring, which is never more.
     Characters,
 }
 

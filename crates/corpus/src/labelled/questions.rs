@@ -104,8 +104,7 @@ impl Questions {
             },
         };
         let text = |field: &str| {
-            string_of(&record, field)
-                .map_err(|found| malformed(&self.path, number, found, format!("a string `{field}`")))
+            string_of(&record, field).map_err(|found| self.refused(number, found, format!("a string `{field}`")))
         };
         let question = text("question")?;
         let context = match context {
@@ -116,9 +115,21 @@ impl Questions {
             }
         };
         let answers = answers_of(&record, &context, self.answers)
-            .map_err(|Refused { found, expected }| malformed(&self.path, number, found, expected))?;
+            .map_err(|Refused { found, expected }| self.refused(number, found, expected))?;
         self.context = Arc::clone(&context);
         Ok(Some(Question { number, context, question, answers, record }))
+    }
+
+    /// The error that says what is wrong with the question of this number, which is that of a row in JSON Lines alone.
+    #[must_use]
+    pub fn refused(&self, number: u64, found: String, expected: String) -> Error {
+        match self.reading {
+            Reading::Records(_) => malformed(&self.path, number, found, expected),
+            Reading::Squad(_) => {
+                let found = format!("question {number}: {found}");
+                Error::Format { path: self.path.clone(), position: None, found, expected }
+            }
+        }
     }
 }
 

@@ -165,13 +165,18 @@ fn score_translations(
         [] => PairFiles::Rows(data),
         references => PairFiles::Parallel(Parallel { source: data, target: references.to_vec() }),
     };
+    let (keys, fields) = (["--data", "--references"], &ensemble.settings().fields);
+    // All of them first: what is wrong with a file should not show after hours of translating.
+    let mut pairs = Vec::new();
+    files.for_each(keys, fields, args.encoding, |path, pair| {
+        pairs.push((path.to_owned(), pair));
+        Ok::<_, grulm_tasks::Error>(())
+    })?;
+    refuse_nothing(args, pairs.len())?;
     let batch_size = usize::from(args.batch_size);
     let mut scorer = PairScorer::new(ensemble, search, batch_size, Compute::fp32(), each);
-    let fields = &ensemble.settings().fields;
-    files.for_each(["--data", "--references"], fields, args.encoding, |path, pair| scorer.push(path, pair))?;
-    let score = scorer.finish()?;
-    refuse_nothing(args, score.examples() as usize)?;
-    Ok(score)
+    pairs.into_iter().try_for_each(|(path, pair)| scorer.push(&path, pair))?;
+    Ok(scorer.finish()?)
 }
 
 /// Writes a pair with its translation, and how near chrF finds the two.

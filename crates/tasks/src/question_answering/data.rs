@@ -157,6 +157,14 @@ pub fn read_question_data(
         QuestionSet::new(&questions, cleaner, tokenizer)
     };
     let (train, valid) = (set(train)?, set(valid)?);
+    if train.is_empty() && !valid.is_empty() && config.valid.is_empty() {
+        let allowed = format!("less: it leaves none of the {} questions of task.train to learn from", valid.len());
+        return Err(match config.valid_last {
+            0 => Invalid::new("task.valid_fraction", config.valid_fraction, allowed),
+            last => Invalid::new("task.valid_last", last, allowed),
+        }
+        .into());
+    }
     Invalid::check("task.train", &config.train, !train.is_empty(), "files that hold questions to learn from")?;
     Ok(QuestionData { train, valid: (!valid.is_empty()).then_some(valid), fingerprint: hex(hasher) })
 }
@@ -191,16 +199,14 @@ pub fn for_each_question(
     mut each: impl FnMut(&Path, Question) -> Result<(), Error>,
 ) -> Result<(), Error> {
     for input in question_inputs(key, patterns)? {
-        for question in open_questions(&input.path, Labels::Required, encoding)? {
+        let mut questions = open_questions(&input.path, Labels::Required, encoding)?;
+        while let Some(question) = questions.next() {
             let question = question?;
             if !unanswerable && question.answers.as_ref().is_none_or(Vec::is_empty) {
-                return Err(grulm_corpus::Error::Format {
-                    path: input.path,
-                    position: Some(question.number),
-                    found: "a question without an answer".into(),
-                    expected: "an answer, since the model does not learn when there is none (task.unanswerable)".into(),
-                }
-                .into());
+                let found = "a question without an answer".into();
+                let expected =
+                    "an answer, since the model does not learn when there is none (task.unanswerable)".into();
+                return Err(questions.refused(question.number, found, expected).into());
             }
             each(&input.path, question)?;
         }

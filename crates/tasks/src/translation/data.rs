@@ -87,6 +87,10 @@ pub fn read_translation_data(
         for_each_pair(config, "task.valid", &config.valid, |_, pair| valid.push(pair))?;
     }
     let (train, valid) = (train.finish()?, valid.finish()?);
+    if train.is_empty() && !valid.examples.is_empty() && config.valid.is_empty() {
+        let allowed = format!("less: it leaves none of the {} pairs of task.train to learn from", valid.examples.len());
+        return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());
+    }
     Invalid::check("task.train", config.train.to_string(), !train.is_empty(), "files that hold pairs to learn from")?;
     Ok(TranslationData { train, valid: (!valid.examples.is_empty()).then_some(valid) })
 }

@@ -1,10 +1,10 @@
 //! Where sentences and their translations lie.
 
-use std::{fmt, path::Path};
+use std::{fmt, path::Path, slice};
 
 use grulm_config::Invalid;
 use grulm_corpus::{
-    Encoding, Error, inputs,
+    Encoding, Error, Input, inputs,
     labelled::{Pair, PairFields, Pairs, open_pairs, open_parallel},
 };
 use serde::{
@@ -74,7 +74,7 @@ impl PairFiles {
                 files.iter().try_for_each(|file| read(&file.path, open_pairs(&file.path, fields, encoding)))
             }
             Self::Parallel(Parallel { source, target }) => {
-                let (sources, targets) = (inputs(keys[0], source)?, inputs(keys[1], target)?);
+                let (sources, targets) = (in_order(keys[0], source)?, in_order(keys[1], target)?);
                 let allowed = format!("as many files as there are sources: {}", sources.len());
                 Invalid::check(keys[1], target, sources.len() == targets.len(), allowed)?;
                 let mut beside = sources.iter().zip(&targets);
@@ -84,6 +84,12 @@ impl PairFiles {
             }
         }
     }
+}
+
+/// The files that each pattern leads to, in its place: one that is named twice stands beside two others.
+fn in_order(key: &str, patterns: &[String]) -> Result<Vec<Input>, Error> {
+    let each = patterns.iter().map(|pattern| inputs(key, slice::from_ref(pattern)));
+    Ok(each.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
 impl fmt::Display for PairFiles {

@@ -86,7 +86,7 @@ fn answers_that_do_not_stand_there_are_named() {
         let squad = format!(
             "{{\"data\":[{{\"paragraphs\":[{{\"context\":\"Über Köln am Rhein am Meer\",\"qas\":[{{\"question\":\"?\",\"answers\":{answers}}}]}}]}}]}}"
         );
-        check_error(read("a.json", squad.as_bytes(), Labels::Optional), &[parts, &["a.json:1: "]].concat());
+        check_error(read("a.json", squad.as_bytes(), Labels::Optional), &[parts, &["a.json: question 1: "]].concat());
     };
     check(
         "[{\"text\":\"Köln\",\"answer_start\":6}]",
