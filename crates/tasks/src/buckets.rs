@@ -18,8 +18,8 @@ pub(crate) struct Buckets {
 enum Lengths {
     /// Of texts, with the number of texts a batch.
     Texts(Vec<u32>, usize),
-    /// Of pairs.
-    Pairs(Vec<[u32; 2]>),
+    /// Of pairs, with the number of parts of equally many tokens that they are cut into.
+    Pairs(Vec<[u32; 2]>, usize),
 }
 
 /// Batches whose texts are sorted by length together. More sort better and shuffle worse.
@@ -35,13 +35,14 @@ impl Buckets {
     }
 
     /// For pairs of these lengths, none of them 0: the batches have about the same number of tokens, and `batch_size` pairs in the
-    /// mean, unless a single pair is longer than that.
+    /// mean; a pair that is longer than a batch takes the place of several.
     #[must_use]
     pub(crate) fn of_pairs(lengths: Vec<[u32; 2]>, batch_size: usize, site: Site) -> Self {
-        let tokens: u64 = lengths.iter().map(pair_tokens).sum();
-        let most = lengths.iter().map(pair_tokens).max().unwrap_or(1);
-        let per_epoch = (lengths.len().div_ceil(batch_size.max(1)) as u64).min(tokens / most.max(1)).max(1);
-        Self { lengths: Lengths::Pairs(lengths), per_epoch, site, epoch: None }
+        let parts = lengths.len().div_ceil(batch_size.max(1)).max(1);
+        let mut buckets = Self { lengths: Lengths::Pairs(lengths, parts), per_epoch: 1, site, epoch: None };
+        // Which pairs are cut apart depends on their lengths alone, which have the same order in every epoch.
+        buckets.per_epoch = buckets.shuffled(0).len().max(1) as u64;
+        buckets
     }
 
     /// Batches until every text was read once.
@@ -68,32 +69,33 @@ impl Buckets {
                 let chunks = order.chunks(batch_size * SORTED_TOGETHER);
                 chunks.flat_map(|chunk| by_length(chunk.to_vec(), lengths, *batch_size)).collect()
             }
-            Lengths::Pairs(lengths) => self.alike(lengths, site.named("texts")),
+            Lengths::Pairs(lengths, parts) => alike(lengths, *parts, site.named("texts")),
         };
         let order = permutation(batches.len(), site.named("batches"));
         order.into_iter().map(|index| std::mem::take(&mut batches[index])).collect()
     }
+}
 
-    /// All pairs in an order in which neighbours are alike in both lengths, and else by chance, cut where as many tokens as a batch
-    /// has have gone by. No batch is empty, since none has fewer tokens than the longest pair.
-    fn alike(&self, lengths: &[[u32; 2]], site: Site) -> Vec<Vec<usize>> {
-        let mut order: Vec<usize> = (0..lengths.len()).collect();
-        // To and fro: where the first length changes the second one does not jump.
-        order.sort_by_cached_key(|&pair| {
-            let [first, second] = lengths[pair];
-            let second = if first % 2 == 0 { second } else { u32::MAX - second };
-            (std::cmp::Reverse(first), second, site.bits(pair as u64), pair)
-        });
-        let tokens: u128 = lengths.iter().map(|pair| u128::from(pair_tokens(pair))).sum();
-        let mut batches = vec![Vec::new(); self.per_epoch as usize];
-        let mut before = 0;
-        for pair in order {
-            let batch = before * u128::from(self.per_epoch) / tokens.max(1);
-            batches[batch as usize].push(pair);
-            before += u128::from(pair_tokens(&lengths[pair]));
-        }
-        batches
+/// All pairs in an order in which neighbours are alike in both lengths, and else by chance, cut into `parts` where as many tokens
+/// as there are in a part have gone by; without the parts in which no pair begins.
+fn alike(lengths: &[[u32; 2]], parts: usize, site: Site) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..lengths.len()).collect();
+    // To and fro: where the first length changes the second one does not jump.
+    order.sort_by_cached_key(|&pair| {
+        let [first, second] = lengths[pair];
+        let second = if first % 2 == 0 { second } else { u32::MAX - second };
+        (std::cmp::Reverse(first), second, site.bits(pair as u64), pair)
+    });
+    let tokens: u128 = lengths.iter().map(|pair| u128::from(pair_tokens(pair))).sum();
+    let mut batches = vec![Vec::new(); parts];
+    let mut before = 0;
+    for pair in order {
+        let part = before * parts as u128 / tokens.max(1);
+        batches[part as usize].push(pair);
+        before += u128::from(pair_tokens(&lengths[pair]));
     }
+    batches.retain(|batch| !batch.is_empty());
+    batches
 }
 
 fn pair_tokens(lengths: &[u32; 2]) -> u64 {
@@ -183,7 +185,7 @@ mod tests {
         #[test]
         fn every_pair_is_read_once_an_epoch(lengths in prop::collection::vec([1u32..90, 1u32..90], 1..300), batch_size in 1usize..40) {
             let mut buckets = Buckets::of_pairs(lengths.clone(), batch_size, Site::new(1));
-            let mean = lengths.iter().map(pair_tokens).sum::<u64>() as f64 / buckets.per_epoch() as f64;
+            let mean = lengths.iter().map(pair_tokens).sum::<u64>() as f64 / lengths.len().div_ceil(batch_size) as f64;
             let most = lengths.iter().map(pair_tokens).max().unwrap();
             for epoch in 0..2 {
                 let mut all = Vec::new();
@@ -208,6 +210,18 @@ mod tests {
             }
             prop_assert_eq!(batches.concat(), longest_first(&lengths, 1).concat());
         }
+    }
+
+    /// One long pair takes the place of several batches, and leaves the others as they are.
+    #[test]
+    fn a_long_pair_does_not_make_all_batches_long() {
+        let mut lengths = vec![[10, 10]; 640];
+        lengths.push([5_000, 5_000]);
+        let mut buckets = Buckets::of_pairs(lengths, 64, Site::new(1));
+        let sizes: Vec<usize> = (0..buckets.per_epoch()).map(|index| buckets.batch(index).len()).collect();
+        assert!(sizes.iter().all(|&size| size <= 128), "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), 641);
+        assert_eq!(sizes.iter().filter(|&&size| size == 1).count(), 1, "{sizes:?}");
     }
 
     #[test]
