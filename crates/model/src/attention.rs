@@ -2,7 +2,10 @@
 
 use tch::{Kind, Tensor};
 
-use crate::{Error, LayerNorm, Linear, Params};
+use crate::{
+    Error, LayerNorm, Linear, Params,
+    places::{outside, places},
+};
 
 /// Texts side by side that can be attended to.
 #[derive(Debug)]
@@ -16,9 +19,7 @@ pub(crate) struct Memory {
 impl Memory {
     /// Of texts of these lengths, read as `x` `[S, B, M]`; M is a multiple of `heads`.
     pub(crate) fn new(x: &Tensor, lengths: &[i64], heads: i64) -> Result<Self, Error> {
-        let (time, lanes, _) = x.size3()?;
-        let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_view([lanes, 1, 1, 1])?;
-        let outside = Tensor::f_arange(time, (Kind::Int64, x.device()))?.f_ge_tensor(&lengths)?;
+        let outside = outside(lengths, x.size3()?.0, x.device())?.f_unsqueeze(1)?.f_unsqueeze(1)?;
         Ok(Self { values: by_head(x, heads)?, outside })
     }
 
@@ -36,21 +37,20 @@ fn by_head(x: &Tensor, heads: i64) -> Result<Tensor, Error> {
 
 /// The mean over the tokens of each text of `x` `[S, B, M]`: `[B, M]`, f32.
 pub(crate) fn mean_of_texts(x: &Tensor, lengths: &[i64]) -> Result<Tensor, Error> {
-    let (time, lanes, _) = x.size3()?;
-    let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_view([1, lanes, 1])?;
-    let places = Tensor::f_arange(time, (Kind::Int64, x.device()))?.f_view([time, 1, 1])?;
-    let sum = x.f_masked_fill(&places.f_ge_tensor(&lengths)?, 0.0)?;
-    let sum = sum.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Float)?;
-    Ok(sum.f_div(&lengths.f_view([lanes, 1])?.f_to_kind(Kind::Float)?)?)
+    let outside = outside(lengths, x.size3()?.0, x.device())?.f_transpose(0, 1)?.f_unsqueeze(2)?;
+    let sum = x.f_masked_fill(&outside, 0.0)?.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Float)?;
+    let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_to_kind(Kind::Float)?;
+    Ok(sum.f_div(&lengths.f_unsqueeze(1)?)?)
 }
 
 /// Attention with several heads (Vaswani et al., arXiv 1706.03762) and scaled products of queries and keys, whose result is
 /// combined with the query as Luong et al. (arXiv 1508.04025) do, and added to it. Since the layer that adds it begins with
 /// weights of zero, a pretrained layer's outputs are at first what they were.
 ///
-/// The scores of a head fall with the distance between the place in the text and the place of the query, as in ALiBi (Press et
-/// al., arXiv 2108.12409), but at a rate and a pace that are learned: most translations follow their source, and this much of
-/// it need not be discovered.
+/// The scores of a head fall with the distance between a place of the text and the place that is written, the one after the
+/// query's, as in ALiBi (Press et al., arXiv 2108.12409), but at a rate and a pace that are learned: most translations follow
+/// their source, and this much of it need not be discovered. What a head finds is its part of the text's units as they are: with
+/// a projection before, a toy language took much longer to learn.
 #[derive(Debug)]
 pub(crate) struct Attention {
     norm: LayerNorm,
@@ -60,7 +60,7 @@ pub(crate) struct Attention {
     output: Linear,
     /// What a head's scores lose a place of distance, `[A]`.
     slope: Tensor,
-    /// Places of the text that go with one of the query, `[A]`.
+    /// Places of the text that go with one that is written, `[A]`.
     pace: Tensor,
     heads: i64,
 }
@@ -107,15 +107,15 @@ impl Attention {
         drop: impl Fn(Tensor) -> Result<Tensor, Error>,
     ) -> Result<Tensor, Error> {
         let (time, lanes, _) = y.size3()?;
-        let (texts, heads, places, width) = keys.size4()?;
+        let (texts, heads, count, width) = keys.size4()?;
         let each = lanes / texts;
         let normed = self.norm.forward(y)?;
         let queries = self.query.forward(&normed)?.f_view([time, texts, each, heads, width])?;
         let queries = queries.f_permute([1, 3, 0, 2, 4])?.f_reshape([texts, heads, time * each, width])?;
         let scores = queries.f_matmul(&keys.f_transpose(2, 3)?)?.f_to_kind(Kind::Float)?;
         let scores = scores.f_mul_scalar(1.0 / (width as f64).sqrt())?;
-        let far = self.distance(first, time, places)?.f_unsqueeze(2)?.f_expand([heads, time, each, places], false)?;
-        let scores = scores.f_sub(&far.f_reshape([heads, time * each, places])?)?;
+        let far = self.distance(first, time, count)?.f_unsqueeze(2)?.f_expand([heads, time, each, count], false)?;
+        let scores = scores.f_sub(&far.f_reshape([heads, time * each, count])?)?;
         let weights = scores.f_masked_fill(&memory.outside, f64::NEG_INFINITY)?.f_softmax(3, Kind::Float)?;
         let context = weights.f_matmul(&memory.values)?.f_view([texts, heads, time, each, width])?;
         let context = context.f_permute([2, 0, 3, 1, 4])?.f_reshape([time, lanes, heads * width])?;
@@ -125,11 +125,12 @@ impl Attention {
     }
 
     /// What scores lose by distance, `[A, T, S]`.
-    fn distance(&self, first: i64, time: i64, places: i64) -> Result<Tensor, Error> {
-        let options = (Kind::Float, self.slope.device());
+    fn distance(&self, first: i64, time: i64, count: i64) -> Result<Tensor, Error> {
+        let device = self.slope.device();
         let [slope, pace] = [&self.slope, &self.pace].map(|by_head| by_head.f_view([self.heads, 1, 1]));
-        let here = Tensor::f_arange(time, options)?.f_add_scalar(first as f64)?.f_view([1, time, 1])?;
-        let there = Tensor::f_arange(places, options)?.f_view([1, 1, places])?;
+        // The query of place t has read the token there, and writes the next.
+        let here = places(time, device)?.f_add_scalar(first + 1)?.f_view([1, time, 1])?;
+        let there = places(count, device)?.f_view([1, 1, count])?;
         Ok(there.f_sub(&here.f_mul(&pace?)?)?.f_abs()?.f_mul(&slope?)?)
     }
 }

@@ -6,7 +6,7 @@ use grulm_kernels::{Compute, Packing, Sequence, SequenceWeights, autocast};
 use tch::{Device, Kind, Tensor, no_grad};
 
 use crate::{
-    Carry, Decoder, DropoutConfig, Encoder, Error, ModelConfig, Noise, OutputPenalties, Params, Reading, Shape,
+    Carry, DropoutConfig, Encoder, Error, ModelConfig, Noise, OutputPenalties, Params, Reading, Shape, Softmax,
     WEIGHTS_FILE, WeightFormat, gru::GruLayer,
 };
 
@@ -16,7 +16,7 @@ pub struct LanguageModel {
     shape: Shape,
     params: Params,
     encoder: Encoder,
-    decoder: Decoder,
+    softmax: Softmax,
 }
 
 /// What a training pass gives.
@@ -41,8 +41,8 @@ impl LanguageModel {
 
     fn build(shape: Shape, mut params: Params) -> Result<Self, Error> {
         let encoder = Encoder::new(&mut params, &shape.model, shape.vocab_size)?;
-        let decoder = Decoder::new(&mut params, &shape.model, shape.vocab_size, encoder.embedding());
-        Ok(Self { shape, params, encoder, decoder })
+        let softmax = Softmax::new(&mut params, &shape.model, shape.vocab_size, encoder.embedding());
+        Ok(Self { shape, params, encoder, softmax })
     }
 
     /// Writes `model.json` and `model.safetensors` into `folder`, each under a temporary name first.
@@ -116,7 +116,7 @@ impl LanguageModel {
         no_grad(|| {
             autocast(compute.precision, self.device(), || {
                 let (y, after) = self.encoder.forward(reading, inputs, carry, None, compute)?;
-                let nll = self.decoder.nll(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
+                let nll = self.softmax.nll(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
                 Ok((nll.f_reshape(targets.size())?, after))
             })?
         })
@@ -157,7 +157,7 @@ impl LanguageModel {
             let (before, carry) = self.encoder.forward(reading, inputs, carry, noise, compute)?;
             let y = Noise::locked(noise, "output", |rates| rates.output, before.shallow_clone())?;
             let penalty = penalties.of(&before, &y)?;
-            let nll = self.decoder.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
+            let nll = self.softmax.nll_sum(reading, &rows(&y)?, &targets.f_reshape(-1)?, compute)?;
             Ok(TrainingLoss { nll, penalty, carry })
         })?
     }
@@ -183,7 +183,7 @@ impl LanguageModel {
             }
             let y = Noise::locked(noise, "output", |rates| rates.output, y)?;
             let y = rows(&y)?.f_index_select(0, places)?;
-            Ok((self.decoder.nll_sum(reading, &y, targets, compute)?, after))
+            Ok((self.softmax.nll_sum(reading, &y, targets, compute)?, after))
         })?
     }
 
@@ -201,7 +201,7 @@ impl LanguageModel {
         autocast(compute.precision, self.device(), || {
             let (y, after) = self.encoder.forward(reading, tokens, carry, None, compute)?;
             let (time, batch, width) = y.size3()?;
-            let logits = self.decoder.logits(reading, &y.f_reshape([-1, width])?)?;
+            let logits = self.softmax.logits(reading, &y.f_reshape([-1, width])?)?;
             Ok((logits.f_view([time, batch, -1])?, after))
         })?
     }
@@ -221,8 +221,8 @@ impl LanguageModel {
         let weights = SequenceWeights {
             embedding: self.encoder.embedding(),
             layers: self.encoder.stack(reading)?.layers().iter().map(GruLayer::weights).collect(),
-            projection: self.decoder.projection(reading),
-            softmax: self.decoder.softmax(),
+            projection: self.softmax.projection(reading),
+            softmax: self.softmax.softmax(),
         };
         Ok(Sequence::new(&weights, packing)?)
     }

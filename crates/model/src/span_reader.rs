@@ -1,10 +1,11 @@
 //! Reading contexts with questions in mind, up to where answers begin and end.
 
 use grulm_kernels::{Compute, autocast};
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use crate::{
     Bidirectional, Error, Linear, Noise, Params, SpanScores, Turn,
+    places::outside,
     similarity::{Similarity, found, products},
     span_scores::SpanPointers,
 };
@@ -33,6 +34,13 @@ pub struct LayeredTexts {
     pub lengths: Vec<i64>,
 }
 
+impl LayeredTexts {
+    /// Places behind the end of each text, bool `[B, T]`.
+    fn outside(&self) -> Result<Tensor, Error> {
+        outside(&self.lengths, self.features.size3()?.0, self.features.device())
+    }
+}
+
 /// Which question is asked about which context.
 #[derive(Debug)]
 pub struct QuestionRows {
@@ -56,6 +64,8 @@ pub struct QuestionRows {
 #[derive(Debug)]
 pub struct SpanReader {
     lexical: Linear,
+    /// How much it counts that two words are alike, `[1]`.
+    sharpness: Tensor,
     mix: Linear,
     contextual: Bidirectional,
     similarity: Similarity,
@@ -81,6 +91,11 @@ struct Texts {
     keys: Tensor,
 }
 
+/// What the mean product of two words' units is multiplied by at first. Untrained, that of a word with itself is about 0.7 and that
+/// of two words 0.2: among a dozen words of a question the same one gets nine tenths of a softmax's weight, and where there is
+/// none no other one gets most of it, which would be noise.
+const ALIKE: f64 = 11.0;
+
 /// Added to the variance where layers are normalised.
 const EPSILON: f64 = 1e-5;
 
@@ -105,6 +120,7 @@ impl SpanReader {
         let pair = 2 * h + 3 * both + match_features + 1;
         Ok(Self {
             lexical: Linear::new(params, &name("lexical"), (embedding, h), group),
+            sharpness: params.add_ones(name("sharpness"), &[1], group),
             mix: Linear::new(params, &name("mix"), (layers.iter().sum(), both), group),
             contextual: Bidirectional::new(params, &name("contextual"), (both + token_features, h), group)?,
             similarity: Similarity::new(params, &name("similarity"), (both, h), group),
@@ -155,14 +171,14 @@ impl SpanReader {
         let (context_of, question_of) = (index(&rows.contexts)?, index(&rows.questions)?);
 
         let (asked, _) = self.texts(questions, noise_of("questions").as_ref(), compute)?;
-        let behind = outside(&questions.lengths, &questions.features)?;
+        let behind = questions.outside()?;
         let summaries = self.summary(&asked.contextual, &behind)?.f_index_select(0, &question_of)?;
         let (read, mixed) = self.texts(contexts, noise_of("contexts").as_ref(), compute)?;
         let own = Tensor::f_cat(&[&read.lexical, &mixed, &read.contextual], 2)?;
         let own = self.context_part.forward(&own)?.f_index_select(1, &context_of)?;
 
         let no_question = behind.f_index_select(0, &question_of)?;
-        let no_context = outside(&contexts.lengths, &contexts.features)?.f_index_select(0, &context_of)?;
+        let no_context = contexts.outside()?.f_index_select(0, &context_of)?;
         let (read, asked) = (read.select(&context_of)?, asked.select(&question_of)?);
         let asked = self.asked(&read, &asked, &rows.features, (&no_context, &no_question))?;
         let fused = self.question_part.forward(&asked)?.f_add(&own)?.f_relu()?;
@@ -186,7 +202,8 @@ impl SpanReader {
         (no_context, no_question): (&Tensor, &Tensor),
     ) -> Result<Tensor, Error> {
         let outside = no_question.f_unsqueeze(1)?;
-        let by_words = products(&context.lexical, &question.lexical)?;
+        let scale = self.sharpness.f_mul_scalar(ALIKE / question.lexical.size3()?.2 as f64)?;
+        let by_words = products(&context.lexical, &question.lexical)?.f_mul(&scale)?;
         let words = found(&by_words, &outside, &question.lexical)?;
         // What is asked can lie in the place of a word alone: "what is north of it", or "what is it north of".
         let roles = found(&by_words, &outside, &question.contextual)?;
@@ -246,18 +263,6 @@ impl Texts {
         let select = |x: &Tensor| x.f_index_select(1, texts);
         Ok(Self { lexical: select(&self.lexical)?, contextual: select(&self.contextual)?, keys: select(&self.keys)? })
     }
-}
-
-/// Places behind the end of texts of these lengths in a batch like `[T, B, ..]`: bool `[B, T]`.
-fn outside(lengths: &[i64], like: &Tensor) -> Result<Tensor, Error> {
-    let (time, batch, _) = like.size3()?;
-    let lengths = Tensor::from_slice(lengths).f_to_device(like.device())?.f_view([batch, 1])?;
-    Ok(places(time, like.device())?.f_ge_tensor(&lengths)?)
-}
-
-/// The numbers below `time`, int64 `[time]`.
-pub(crate) fn places(time: i64, device: Device) -> Result<Tensor, Error> {
-    Ok(Tensor::f_arange(time, (Kind::Int64, device))?)
 }
 
 /// How much each token of a context is sought by the words of the question, each of which has one unit to give (the weighted

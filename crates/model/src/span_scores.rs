@@ -2,7 +2,7 @@
 
 use tch::{Kind, Tensor};
 
-use crate::{Error, Linear, Params, similarity::products, span_reader::places};
+use crate::{Error, Linear, Params, places::places, similarity::products};
 
 /// Scores the places of a text as the start of a span by what a question says (the bilinear form of Chen et al., arXiv
 /// 1704.00051), and as its end also by how well it goes with the start.

@@ -21,7 +21,7 @@
 //!     return lambda x: gru(x)[0]
 //! def similar(i): return *affine(i, H), formula(next(k), H)
 //!
-//! lexical, mix, contextual = affine(4, H), affine(9, 2 * H), both_ways(2 * H + TOKEN)
+//! lexical, sharpness, mix, contextual = affine(4, H), formula(next(k), 1), affine(9, 2 * H), both_ways(2 * H + TOKEN)
 //! similarity, question = similar(2 * H), affine(2 * H, 1)
 //! context_part, question_part = affine(5 * H, 2 * H), affine(8 * H + MATCH + 1, 2 * H)
 //! fuse, self_similarity, self_part, refine = both_ways(2 * H), similar(2 * H), affine(6 * H, 2 * H), both_ways(2 * H)
@@ -44,7 +44,7 @@
 //! matches = formula(60, 6, 3, MATCH)
 //! for row, (c, q) in enumerate([(0, 0), (0, 1), (1, 1)]):
 //!     (words, mixed, read), (asked_words, _, asked) = contexts[c], questions[q]
-//!     by_words = words @ asked_words.T
+//!     by_words = words @ asked_words.T * sharpness * 11 / H
 //!     by_meaning = (keys(read, similarity) * similarity[2]) @ keys(asked, similarity).T
 //!     found_words, roles = by_words.softmax(1) @ asked_words, by_words.softmax(1) @ asked
 //!     found = by_meaning.softmax(1) @ asked
@@ -94,9 +94,9 @@ fn spans_are_scored_as_pytorch_scores_them() {
     let scores = no_grad(|| reader.read(&contexts, &questions, &rows, None, Compute::fp32())).unwrap();
     let best = scores.best(1, 100).unwrap();
     let expect = [
-        ([-0.012086, 1.427968, -0.155282], (4, 4)),
-        ([0.85489, 1.873005, 0.555338], (4, 4)),
-        ([0.817801, 1.475581, 0.714433], (2, 2)),
+        ([0.226726, 1.474863, 0.036753], (4, 4)),
+        ([0.944717, 1.828301, 0.336356], (4, 4)),
+        ([0.775788, 0.910464, 0.12268], (2, 2)),
     ];
     for (row, (numbers, (start, end))) in (0..).zip(expect) {
         let found = [scores.none().unwrap(), scores.total().unwrap(), best.scores.squeeze_dim(1)];

@@ -6,8 +6,8 @@ use grulm_corpus::labelled::PairFields;
 use grulm_kernels::{Compute, autocast};
 use grulm_metrics::BleuTokenizer;
 use grulm_model::{
-    AttentiveStack, Bidirectional, Decoder, Direction, Encoder, LayerNorm, Linear, ModelConfig, Noise, Params,
-    Progress, Reading, Shape, Source, Turn, WEIGHTS_FILE, WeightFormat,
+    AttentiveStack, Bidirectional, Direction, Encoder, LayerNorm, Linear, ModelConfig, Noise, Params, Progress,
+    Reading, Shape, Softmax, Source, Turn, WEIGHTS_FILE, WeightFormat,
 };
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
@@ -70,8 +70,8 @@ pub struct PairLoss {
 ///
 /// The encoder is the pretrained language model's, in every direction that it reads, with a fresh layer of both directions on
 /// top, to whose outputs the embedded tokens are added: what a word is stays visible beside what its sentence makes of it
-/// (after Nguyen and Chiang, arXiv 1710.01329). The decoder is the same model's forward half with weights of its own, and attention after each of its layers
-/// ([`AttentiveStack`]).
+/// (after Nguyen and Chiang, arXiv 1710.01329). The decoder is the same model's forward half with weights of its own, and attention
+/// after each of its layers ([`AttentiveStack`]).
 #[derive(Debug)]
 pub struct Translator {
     shape: Shape,
@@ -82,7 +82,7 @@ pub struct Translator {
     lexical: Linear,
     norm: LayerNorm,
     decoder: AttentiveStack,
-    softmax: Decoder,
+    softmax: Softmax,
 }
 
 impl Translator {
@@ -112,7 +112,7 @@ impl Translator {
         let norm = LayerNorm::new(&mut params, "top.norm", 2 * hidden, group);
         let decoder = AttentiveStack::new(&mut params, DECODER, config, (2 * hidden, heads), group)?;
         let forward = ModelConfig { direction: Direction::Forward, ..config.clone() };
-        let softmax = Decoder::new(&mut params, &forward, shape.vocab_size, encoder.embedding());
+        let softmax = Softmax::new(&mut params, &forward, shape.vocab_size, encoder.embedding());
         Ok(Self { shape, settings, params, encoder, top, lexical, norm, decoder, softmax })
     }
 
@@ -165,9 +165,11 @@ impl Translator {
         let drop = |purpose, x| self.drop(noise, purpose, x);
         let read = || {
             let tokens = texts.window(Reading::Forward, 0, time, device)?;
-            let mut parts = vec![self.encoder.embed(&tokens, noise)?];
+            // What does not learn need not be made robust.
+            let learning = noise.filter(|_| !self.params.is_frozen_below(self.config().layers + 1));
+            let mut parts = vec![self.encoder.embed(&tokens, learning)?];
             for (index, &reading) in self.config().direction.readings().iter().enumerate() {
-                let noise = noise.map(|noise| Noise { site: noise.site.at(index as u64), ..*noise });
+                let noise = learning.map(|noise| Noise { site: noise.site.at(index as u64), ..*noise });
                 let tokens = texts.window(reading, 0, time, device)?;
                 let carry = self.encoder.zero_carry(reading, texts.len() as i64, device)?;
                 let (y, _) = self.encoder.forward(reading, &tokens, &carry, noise.as_ref(), compute)?;

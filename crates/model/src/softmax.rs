@@ -7,13 +7,13 @@ use crate::{Error, ModelConfig, Params, Reading};
 
 /// An optional projection a direction, then the softmax, tied to the embedding or with weights of its own.
 #[derive(Debug)]
-pub struct Decoder {
+pub struct Softmax {
     projections: Vec<(Reading, Tensor, Tensor)>,
     weight: Tensor,
     bias: Tensor,
 }
 
-impl Decoder {
+impl Softmax {
     /// Adds the weights `decoder.projection.forward.weight`, `decoder.weight` (unless tied to `embedding`), `decoder.bias`.
     pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64, embedding: &Tensor) -> Self {
         let group = config.layers + 1;
@@ -56,17 +56,17 @@ impl Decoder {
     /// Their sum, 0-dim, with its gradient.
     ///
     /// # Errors
-    /// As [`Decoder::nll`].
+    /// As [`Softmax::nll`].
     pub fn nll_sum(&self, reading: Reading, x: &Tensor, targets: &Tensor, compute: Compute) -> Result<Tensor, Error> {
         Ok(grulm_kernels::nll_sum(&self.project(reading, x)?, &self.weight, &self.bias, targets, compute)?)
     }
 
-    /// [`Decoder::nll_sum`], and what label smoothing (Szegedy et al., arXiv 1512.00567) adds to it a unit of its weight: the
+    /// [`Softmax::nll_sum`], and what label smoothing (Szegedy et al., arXiv 1512.00567) adds to it a unit of its weight: the
     /// targets' logits less the mean logits, summed. For, with z the logits, -(1 - e) log p(y) - e mean(log p) is
     /// -log p(y) + e (z(y) - mean(z)), and the mean logit is the logit of the mean word.
     ///
     /// # Errors
-    /// As [`Decoder::nll`].
+    /// As [`Softmax::nll`].
     pub fn smoothed_nll_sum(
         &self,
         reading: Reading,
