@@ -234,7 +234,7 @@ fn odd_pairs_are_learned_from_and_translated() {
     }
     place.write("odd.jsonl", &odd);
     let settings = "--set task.train=[\"odd.jsonl\"] --set task.valid=[\"odd.jsonl\"] --set task.test=[\"odd.jsonl\"]";
-    let short = "--set task.max_length_ratio=0.0 --set train.steps=2 --set task.beam=2";
+    let short = "--set task.max_length=20 --set train.steps=2 --set task.beam=2";
     let ran = place.run(&format!("train -c c.toml {settings} {short}"));
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("3 with an empty side, ") && ran.stdout.contains("not learned from"), "{}", ran.stderr);

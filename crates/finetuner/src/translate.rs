@@ -6,6 +6,7 @@ use grulm_cli::{
     output::{count, grouped},
     sections::Sections as _,
 };
+use grulm_corpus::Cleaner;
 use grulm_kernels::Compute;
 use grulm_tasks::{
     Examples,
@@ -66,6 +67,9 @@ pub(crate) fn assemble(
         label_smoothing: task.label_smoothing,
         criterion: task.criterion,
     };
+    if let Some(valid) = &data.valid {
+        warn_of_lost_writing(&valid.references, &cleaner);
+    }
     let mut facts = vec![("training".to_owned(), size(&data.train))];
     facts.extend(data.valid.as_ref().map(|valid| ("validation".to_owned(), size(&valid.examples))));
     let task = Translation::new(translator, tokenizer, cleaner, data, options)?;
@@ -81,6 +85,21 @@ pub(crate) fn assemble(
         facts.push(("not learned from".to_owned(), said));
     }
     Ready::new(config, Box::new(task), provenance, facts, compute, device)
+}
+
+/// Warns where cleaning takes away more than white space from what is to be written: it is not learned then, but counted as lacking.
+fn warn_of_lost_writing(references: &[String], cleaner: &Cleaner) {
+    let blackened = |text: &str| text.split_whitespace().collect::<String>();
+    let changed = |reference: &&String| blackened(reference) != blackened(&cleaner.clean(reference));
+    let changed = references.iter().filter(changed).count();
+    if changed > 0 {
+        tracing::warn!(
+            "cleaning, which is the language model's ([corpus.clean]), changes {} of {} validation references: what it takes \
+             away is never written, and BLEU and chrF count it as lacking",
+            grouped(changed as u64),
+            grouped(references.len() as u64)
+        );
+    }
 }
 
 fn size(pairs: &PairExamples) -> String {

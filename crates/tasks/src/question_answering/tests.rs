@@ -4,6 +4,7 @@ use grulm_corpus::{
     CleanConfig, Tokenizer, TokenizerConfig, TokenizerKind, Unit,
     labelled::{Answer, Question, Record},
 };
+use grulm_kernels::Precision;
 use grulm_model::{Direction, DropoutConfig, ModelConfig, Site};
 use tch::Device::Cpu;
 
@@ -122,7 +123,10 @@ fn the_loss_is_about_the_probabilities_that_are_predicted() {
             .sum();
         let found = loss.double_value(&[]);
         assert!((found - expect).abs() < 1e-3, "window {window}, {answers:?}: {found}, not {expect}");
-        loss.backward();
+        let bf16 = Compute { precision: Precision::Bf16, ..Compute::fp32() };
+        let rounded = lessons.loss(&model.scores(&rows, None, bf16).unwrap(), unanswerable, Cpu).unwrap();
+        assert!((rounded.double_value(&[]) / expect - 1.0).abs() < 0.05, "{rounded:?}, not {expect}");
+        loss.f_add(&rounded).unwrap().backward();
         for param in model.params() {
             let grad = param.tensor.grad();
             assert!(!grad.defined() || grad.isfinite().all().int64_value(&[]) == 1, "{}", param.name);

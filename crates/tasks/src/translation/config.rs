@@ -43,12 +43,14 @@ pub struct TranslationConfig {
     pub length_penalty: f64,
     /// Tokens of a translation for each of the source, at most, and some more.
     pub max_length_ratio: f64,
+    /// Tokens of a translation, at most.
+    pub max_length: usize,
 }
 
 impl Default for TranslationConfig {
     fn default() -> Self {
         let PairFields { source, target } = PairFields::default();
-        let Search { beam, length_penalty, max_length_ratio } = Search::default();
+        let Search { beam, length_penalty, max_length_ratio, max_length } = Search::default();
         Self {
             train: PairFiles::default(),
             valid: PairFiles::default(),
@@ -66,6 +68,7 @@ impl Default for TranslationConfig {
             beam,
             length_penalty,
             max_length_ratio,
+            max_length,
         }
     }
 }
@@ -130,6 +133,7 @@ impl TranslationConfig {
     /// How translations are searched for.
     #[must_use]
     pub fn search(&self) -> Search {
-        Search { beam: self.beam, length_penalty: self.length_penalty, max_length_ratio: self.max_length_ratio }
+        let &Self { beam, length_penalty, max_length_ratio, max_length, .. } = self;
+        Search { beam, length_penalty, max_length_ratio, max_length }
     }
 }

@@ -21,11 +21,13 @@ pub struct Search {
     pub length_penalty: f64,
     /// A translation has at most this many tokens for each of its source, and [`Search::MARGIN`] more.
     pub max_length_ratio: f64,
+    /// And at most this many tokens, however long its source.
+    pub max_length: usize,
 }
 
 impl Default for Search {
     fn default() -> Self {
-        Self { beam: 5, length_penalty: 1.0, max_length_ratio: 3.0 }
+        Self { beam: 5, length_penalty: 1.0, max_length_ratio: 3.0, max_length: 1_000 }
     }
 }
 
@@ -40,7 +42,8 @@ impl Search {
     pub fn validate(&self) -> Result<(), Invalid> {
         Invalid::check_range("beam", self.beam, 1..=100)?;
         Invalid::check_range("length_penalty", self.length_penalty, 0.0..=10.0)?;
-        Invalid::check_range("max_length_ratio", self.max_length_ratio, 0.0..=100.0)
+        Invalid::check_range("max_length_ratio", self.max_length_ratio, 0.0..=100.0)?;
+        Invalid::check_range("max_length", self.max_length, 1..=1_000_000)
     }
 
     /// The same, without alternatives.
@@ -51,7 +54,7 @@ impl Search {
 
     /// Tokens of a translation of `source` tokens, at most.
     fn limit(&self, source: usize) -> usize {
-        (self.max_length_ratio * source as f64) as usize + Self::MARGIN
+        ((self.max_length_ratio * source as f64) as usize + Self::MARGIN).min(self.max_length)
     }
 
     fn normalised(&self, log_probability: f64, length: usize) -> f64 {
@@ -71,7 +74,7 @@ pub struct Hypothesis {
 }
 
 /// The best translation of each text, by beam search over all of them side by side. Of several models the mean of the
-/// probabilities counts. Nothing is drawn, and of equals the first is taken.
+/// probabilities counts. Nothing is drawn.
 ///
 /// # Errors
 /// When memory runs out.
@@ -94,19 +97,19 @@ struct Beams<'a> {
     eos: u32,
     /// Specials that no translation holds, int64.
     never: Tensor,
-    readings: Vec<Reading>,
-    texts: Vec<Text>,
+    readings: Vec<InProgress>,
+    texts: Vec<Beam>,
     found: Vec<Option<Hypothesis>>,
 }
 
 /// A model in the midst of it.
-struct Reading {
+struct InProgress {
     source: Source,
     progress: Progress,
 }
 
-/// A text that is being translated.
-struct Text {
+/// The search for the translation of one text.
+struct Beam {
     /// Its place in the batch.
     place: usize,
     /// Tokens of a translation, at most.
@@ -157,7 +160,7 @@ impl<'a> Beams<'a> {
         let read = |model: &&Translator| {
             let source = model.read(sources, None, compute)?;
             let progress = source.start().select(&lanes)?;
-            Ok(Reading { source, progress })
+            Ok(InProgress { source, progress })
         };
         let eos = tokenizer.special(Special::Eos);
         let never = Special::ALL.map(|special| i64::from(tokenizer.special(special)));
@@ -167,7 +170,7 @@ impl<'a> Beams<'a> {
             // All but the first lane wait: they would be copies of it.
             let waits = |lane: usize| if lane == 0 { 0.0 } else { f64::NEG_INFINITY };
             let live = (0..search.beam).map(|lane| Partial { log_probability: waits(lane), last: START }).collect();
-            Text { place, limit, history: Vec::new(), live, best: None, ended: 0 }
+            Beam { place, limit, history: Vec::new(), live, best: None, ended: 0 }
         };
         Ok(Self {
             models,
@@ -207,7 +210,7 @@ impl<'a> Beams<'a> {
 
     /// The log probabilities `[N, V]` of the next tokens, those that must not come aside.
     fn step(&mut self, first: bool) -> Result<Tensor, Error> {
-        let last = |text: &Text| text.live.iter().map(|partial| text.token(partial.last, self.eos)).collect::<Vec<_>>();
+        let last = |text: &Beam| text.live.iter().map(|partial| text.token(partial.last, self.eos)).collect::<Vec<_>>();
         let tokens: Vec<i64> = self.texts.iter().flat_map(last).collect();
         let tokens = Tensor::from_slice(&tokens).f_to_device(self.device)?;
         let mut each = Vec::with_capacity(self.models.len());
@@ -273,7 +276,7 @@ impl<'a> Beams<'a> {
     }
 }
 
-impl Text {
+impl Beam {
     /// The token at a place of the history.
     fn token(&self, place: usize, eos: u32) -> i64 {
         i64::from(self.history.get(place).map_or(eos, |(token, _)| *token))

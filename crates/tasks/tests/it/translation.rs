@@ -6,7 +6,7 @@ use grulm_corpus::{
     CleanConfig, Special, Tokenizer, TokenizerKind,
     labelled::{Pair, PairFields},
 };
-use grulm_kernels::{AdamWStep, Compute, fused_adamw};
+use grulm_kernels::{AdamWStep, Compute, Precision, fused_adamw};
 use grulm_model::{Direction, DropoutConfig, LanguageModel, ModelConfig, Progress, Source, WeightFormat};
 use grulm_tasks::{
     Bundle, BundleModel as _, Error, Provenance, Step, Task as _, TextBatch, bundle,
@@ -21,6 +21,10 @@ use tch::{Device::Cpu, Kind, Tensor, no_grad};
 use crate::sample::{cleaner, tokenizer};
 
 const WORDS: &str = "red cat sees the blue dog rouge chat voit le bleu chien";
+
+fn bf16() -> Compute {
+    Compute { precision: Precision::Bf16, ..Compute::fp32() }
+}
 
 fn sizes(direction: Direction) -> ModelConfig {
     let dropout = DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output: 0.0 };
@@ -116,7 +120,7 @@ fn a_beam_that_is_wide_enough_finds_the_best_translation() {
         for length_penalty in [0.0, 0.6, 1.0, 2.0] {
             let batch = TextBatch::new(texts.map(|text| ids(&tokenizer, text)).to_vec());
             let find = |beam| {
-                let by = Search { beam, length_penalty, max_length_ratio: 0.0 };
+                let by = Search { beam, length_penalty, max_length_ratio: 0.0, ..Search::default() };
                 search(&models, &tokenizer, &batch, &by, Compute::fp32()).unwrap()
             };
             let (wide, narrow, greedy) = (find(600), find(3), find(1));
@@ -193,6 +197,13 @@ fn the_loss_is_the_sum_over_steps() {
     assert_eq!(loss.count, count);
     assert!((loss.nll.double_value(&[]) - nll).abs() < 1e-3, "{:?} {nll}", loss.nll);
     assert!((loss.margin.double_value(&[]) - margin).abs() < 1e-3, "{:?} {margin}", loss.margin);
+    let rounded = model.loss(&TextBatch::new(sources), &targets, None, true, bf16()).unwrap();
+    for (rounded, whole) in [(&rounded.nll, nll), (&rounded.margin, margin)] {
+        assert!((rounded.double_value(&[]) / whole - 1.0).abs() < 0.05, "{rounded:?} {whole}");
+    }
+    rounded.nll.backward();
+    let is_finite = |x: Tensor| !x.defined() || x.isfinite().all().int64_value(&[]) == 1;
+    assert!(model.params().iter().all(|param| is_finite(param.tensor.grad())));
 }
 
 /// An untrained translator writes what the language model would, whatever it reads.
@@ -311,6 +322,8 @@ fn a_toy_language_is_learned() {
     let found = ensemble.translate(&texts, &by, 2, Compute::fp32()).unwrap();
     let found: Vec<_> = found.iter().map(|translated| translated.text.as_str()).collect();
     assert_eq!(found, ["le chat rouge voit le chien", "", "", "le chien voit le chat bleu"]);
+    let rounded = ensemble.translate(&texts, &by, 2, bf16()).unwrap();
+    assert!(rounded.iter().map(|translated| translated.text.as_str()).eq(found.iter().copied()), "{rounded:?}");
     // What is scored is what is translated, in order.
     let mut seen = Vec::new();
     let mut scorer = PairScorer::new(&ensemble, by, 1, Compute::fp32(), |scored| {
