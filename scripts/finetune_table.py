@@ -5,8 +5,8 @@
 
 Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc, mafand-en-yo, tatoeba-en-fr,
 multi30k-de-en, multi30k-en-de (configs/finetune/SET.toml, with the data sets under data/); the first five unless named. Of
-questions and translations, labels are rows; parallel files are only learned from whole (--labels all). Every training is a run of its own under
-runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
+questions and translations, labels are rows; sets of parallel files, or whose validation data is cut from the training file, are
+only learned from whole (--labels all). Every training is a run of its own under runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
 once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p
 grulm-finetuner`) and the pretrained models that the configs name.
 """
@@ -135,13 +135,16 @@ def main():
     kind = None
     for name in chosen.sets or SMALL:
         config = Path(f"configs/finetune/{name}.toml")
-        task = tomllib.loads(config.read_text())["task"]["kind"]
+        section = tomllib.loads(config.read_text())["task"]
+        task, labels_of_set = section["kind"], chosen.labels.split(",")
+        if isinstance(section["train"], dict) or "valid_last" in section:
+            labels_of_set = ["all"]
         figures = FIGURES[task]
         if task != kind:
             heads = ["set", "labels", "way", *(head for _, head, _ in figures), "seconds", "parameters that learn"]
             print(("\n" if kind else "") + f"| {' | '.join(heads)} |\n|{' --- |' * len(heads)}")
             kind = task
-        for labels in chosen.labels.split(","):
+        for labels in labels_of_set:
             for way in chosen.ways.split(","):
                 runs = [run(config, way, labels, seed) for seed in range(1, chosen.seeds + 1)]
                 scores = [[factor * run["scores"][key] for run in runs] for key, _, factor in figures]

@@ -22,7 +22,7 @@ const BATCH: usize = 32;
 /// Sentences a round, for the random model.
 const SENTENCES: usize = 64;
 /// Words that the random model knows, and words of a sentence for it.
-const VOCABULARY: usize = 8_000;
+const VOCABULARY: usize = 4_990;
 const WORDS: usize = 15;
 
 fn main() {
@@ -72,7 +72,7 @@ fn random() -> (Ensemble, Vec<String>) {
     let tokenizer = Tokenizer::train(&config, &[words.join(" ")]).unwrap();
     let cleaner = Cleaner::new(&CleanConfig::default(), Unit::Line, "text", "utf-8").unwrap();
     let sizes =
-        ModelConfig { embedding: 512, hidden: 512, layers: 2, direction: Direction::Both, ..ModelConfig::default() };
+        ModelConfig { embedding: 256, hidden: 384, layers: 2, direction: Direction::Both, ..ModelConfig::default() };
     let settings = TranslatorSettings {
         hidden: 256,
         heads: 8,
