@@ -182,6 +182,8 @@ fn small_and_odd_sizes_agree_with_double_precision() {
     check(&case(97, 33, &[50, 50, 16], None));
     check(&case(49, 64, &[48], Some(17)));
     check(&case(5, 6, &[], None));
+    // A projection reads the embedding, which is wider than all else.
+    check(&case(2, 4096, &[], Some(1)));
 }
 
 /// Large enough to be shared between threads.

@@ -144,7 +144,9 @@ impl Model {
         let matrices = layers.iter().flat_map(|layer| [&layer.input, &layer.recurrent]);
         let matrices = matrices.chain(projection.as_ref().map(|dense| &dense.weight)).chain([&softmax.weight]);
         let bytes: usize = matrices.map(|packed| 4 * packed.panels * packed.width * packed.depth).sum();
-        let widest = layers.iter().map(|layer| layer.inputs.max(layer.units)).max().unwrap_or(0).max(softmax.inputs);
+        let multiplied = layers.iter().flat_map(|layer| [layer.inputs, layer.units]);
+        let multiplied = multiplied.chain(projection.iter().chain([&softmax]).map(|dense| dense.inputs));
+        let widest = multiplied.max().unwrap_or(0);
         let prepared = || Scratch::new(F::prepared(widest));
         let items = (bytes / BYTES_A_THREAD).clamp(1, threads());
         let prepared = (0..items).map(|_| [prepared(), prepared()]).collect();
