@@ -20,6 +20,8 @@ struct Case {
     strided: bool,
     /// Whether x, and whether h0, require a gradient.
     grads: (bool, bool),
+    /// How large x, h0 and the biases are: what the gates' arguments, but for their weights, grow with.
+    scale: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,6 +43,11 @@ fn strided(tensor: &Tensor) -> Tensor {
 }
 
 impl Case {
+    /// A case without particulars: T, B, I, H.
+    fn of((time, batch, input, hidden): (i64, i64, i64, i64)) -> Self {
+        Self { time, batch, input, hidden, loss: Loss::Both, strided: false, grads: (true, true), scale: 1.0 }
+    }
+
     /// x, h0 and the four weights, in double precision, but numbers that f32 holds.
     fn operands(&self) -> [Tensor; 6] {
         let Case { time, batch, input, hidden, .. } = *self;
@@ -53,11 +60,11 @@ impl Case {
             &[3 * hidden],
             &[3 * hidden],
         ];
+        let mut sizes = [self.scale, self.scale, bound, bound, bound * self.scale, bound * self.scale].into_iter();
         let mut salt = 0.0;
         shapes.map(|shape| {
             salt += 1.0;
-            let scale = if salt < 3.0 { 1.0 } else { bound };
-            let values = numbers(shape, salt, scale).to_kind(Float).to_kind(Double);
+            let values = numbers(shape, salt, sizes.next().unwrap()).to_kind(Float).to_kind(Double);
             if self.strided && shape.len() > 1 { strided(&values) } else { values }
         })
     }
@@ -157,7 +164,12 @@ fn cases() -> impl Strategy<Value = Case> {
     let loss = prop_oneof![Just(Loss::Outputs), Just(Loss::Last), Just(Loss::Both)];
     let (t, b, i) = (prop_oneof![Just(1_i64), 1_i64..12], prop_oneof![Just(1_i64), 1_i64..9], size.clone());
     (t, b, i, size, loss, any::<bool>(), any::<(bool, bool)>()).prop_map(
-        |(time, batch, input, hidden, loss, strided, grads)| Case { time, batch, input, hidden, loss, strided, grads },
+        |(time, batch, input, hidden, loss, strided, grads)| Case {
+            loss,
+            strided,
+            grads,
+            ..Case::of((time, batch, input, hidden))
+        },
     )
 }
 
@@ -199,7 +211,7 @@ proptest! {
 
 #[test]
 fn the_plain_definition_is_pytorchs() {
-    let case = Case { time: 9, batch: 3, input: 5, hidden: 6, loss: Loss::Both, strided: false, grads: (true, true) };
+    let case = Case::of((9, 3, 5, 6));
     for (name, error) in NAMES.into_iter().zip(errors(&case.libtorch(Double), &case.exact())) {
         assert!(error < 1e-13, "{name}: {error}");
     }
@@ -216,8 +228,8 @@ fn relative_errors(found: &[Option<Tensor>], exact: &[Option<Tensor>]) -> Vec<f6
 
 #[test]
 fn fp32_is_exact_to_a_hundred_thousandth_of_the_norm() {
-    for (time, batch, input, hidden) in LARGER {
-        let case = Case { time, batch, input, hidden, loss: Loss::Both, strided: false, grads: (true, true) };
+    for (sizes, scale) in LARGER.into_iter().flat_map(|sizes| [1.0, 1e-2, 1e-3, 1e-4].map(|scale| (sizes, scale))) {
+        let case = Case { scale, ..Case::of(sizes) };
         let exact = case.exact();
         for compute in own(Precision::Fp32) {
             for (name, error) in NAMES.into_iter().zip(relative_errors(&case.fused(compute), &exact)) {
@@ -229,8 +241,8 @@ fn fp32_is_exact_to_a_hundred_thousandth_of_the_norm() {
 
 #[test]
 fn bf16_is_no_further_from_double_precision_than_autocast() {
-    for (time, batch, input, hidden) in LARGER {
-        let case = Case { time, batch, input, hidden, loss: Loss::Outputs, strided: false, grads: (true, true) };
+    for sizes in LARGER {
+        let case = Case { loss: Loss::Outputs, ..Case::of(sizes) };
         let exact = case.exact();
         let autocast = relative_errors(&autocast(Precision::Bf16, Cpu, || case.libtorch(Float)).unwrap(), &exact);
         for compute in own(Precision::Bf16) {
@@ -245,7 +257,7 @@ fn bf16_is_no_further_from_double_precision_than_autocast() {
 
 #[test]
 fn gradients_do_not_depend_on_autocast_nor_on_the_thread() {
-    let case = Case { time: 6, batch: 2, input: 5, hidden: 7, loss: Loss::Both, strided: false, grads: (true, true) };
+    let case = Case::of((6, 2, 5, 7));
     let same = |found: Vec<Option<Tensor>>| {
         assert_eq!(errors(&found, &case.fused(Compute::fp32())), [0.0; 8]);
     };
@@ -310,7 +322,7 @@ fn misuse_is_an_error() {
 
 #[test]
 fn what_changed_since_the_forward_pass_is_an_error_of_the_backward_pass() {
-    let case = Case { time: 3, batch: 2, input: 4, hidden: 5, loss: Loss::Both, strided: false, grads: (true, true) };
+    let case = Case::of((3, 2, 4, 5));
     let [x, h, w @ ..] = case.operands().map(|tensor| tensor.to_kind(Float).set_requires_grad(true));
     let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
     let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
@@ -325,7 +337,7 @@ fn what_changed_since_the_forward_pass_is_an_error_of_the_backward_pass() {
 
 #[test]
 fn a_second_derivative_is_an_error_not_a_wrong_number() {
-    let case = Case { time: 3, batch: 2, input: 4, hidden: 5, loss: Loss::Both, strided: false, grads: (true, true) };
+    let case = Case::of((3, 2, 4, 5));
     let [x, h, w @ ..] = case.operands().map(|tensor| tensor.to_kind(Float).set_requires_grad(true));
     let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
     let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
