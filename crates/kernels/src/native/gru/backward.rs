@@ -100,12 +100,17 @@ unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mu
         std::ptr::write_bytes(sums.floats(), 0, 4 * hidden);
         let items = threads().min(weights.panels);
         let barrier = Barrier::new(items);
+        // For all threads: a lack of memory can only unwind from here.
+        let a_thread = pair[0].panels * S::ROWS * width;
+        let products = Scratch::new(items * a_thread);
         let steps = Steps::<E> {
             operands,
             d_gates,
             sums: sums.floats(),
             weights: &weights,
             packed: [&pair[0], &pair[1]],
+            products: products.floats(),
+            a_thread,
             barrier: &barrier,
             items,
             element: PhantomData,
@@ -127,6 +132,9 @@ struct Steps<'a, E> {
     weights: &'a Packed,
     /// The gradients of r, z and q of a step, by turns.
     packed: [&'a Packed; 2],
+    /// Room for the products of a panel, `a_thread` numbers an item.
+    products: *mut f32,
+    a_thread: usize,
     barrier: &'a Barrier,
     items: usize,
     element: PhantomData<fn(E)>,
@@ -150,7 +158,8 @@ impl<E: Element> Job for Own<'_, E> {
         let Sizes { time, hidden, .. } = steps.operands.sizes;
         let panels = share(steps.weights.panels, steps.items, &self.own);
         let units = panels.start * 3 * S::LANES..(panels.end * 3 * S::LANES).min(hidden);
-        let buffer = Scratch::new(steps.packed[0].panels * S::ROWS * 3 * S::LANES);
+        // SAFETY: there is room for every item's products, and this one is this thread's.
+        let buffer = unsafe { steps.products.add(self.own.start * steps.a_thread) };
         for time in (0..time).rev() {
             let packed = steps.packed[time % 2];
             // SAFETY: only this thread touches these units, but for `packed`, which all read when all have written it, and
@@ -163,7 +172,7 @@ impl<E: Element> Job for Own<'_, E> {
                     if time > 0 {
                         steps.prefetch(time - 1, panel * 3 * S::LANES, 3 * S::LANES);
                     }
-                    steps.recur::<S>(panel, packed, buffer.floats());
+                    steps.recur::<S>(panel, packed, buffer);
                 }
             }
         }

@@ -37,9 +37,6 @@ pub(crate) struct GruForward {
     keep: bool,
 }
 
-// SAFETY: pointers are numbers; those who use what they point to say why they may.
-unsafe impl Sync for GruForward {}
-
 /// The forward pass.
 ///
 /// # Safety
@@ -60,8 +57,19 @@ pub(crate) unsafe fn forward<S: Simd, E: Element>(operands: &GruForward) {
         let second = Packed::new(first.panels, first.width, first.depth);
         let items = threads().min(weights.panels);
         let barrier = Barrier::new(items);
-        let states = [&first, &second];
-        let steps = Steps::<E> { operands, weights: &weights, states, barrier: &barrier, items, element: PhantomData };
+        // For all threads: a lack of memory can only unwind from here.
+        let a_thread = first.panels * S::ROWS * weights.width;
+        let sums = Scratch::new(items * a_thread);
+        let steps = Steps::<E> {
+            operands,
+            weights: &weights,
+            states: [&first, &second],
+            sums: sums.floats(),
+            a_thread,
+            barrier: &barrier,
+            items,
+            element: PhantomData,
+        };
         parallel(items, &|own: Range<usize>| S::execute(&Own { steps: &steps, own }));
     }
 }
@@ -72,10 +80,16 @@ struct Steps<'a, E> {
     weights: &'a Packed,
     /// The state before a step and after it, by turns.
     states: [&'a Packed; 2],
+    /// Room for the recurrent products of a panel, `a_thread` numbers an item.
+    sums: *mut f32,
+    a_thread: usize,
     barrier: &'a Barrier,
     items: usize,
     element: PhantomData<fn(E)>,
 }
+
+// SAFETY: pointers are numbers; those who use what they point to say why they may.
+unsafe impl<E> Sync for Steps<'_, E> {}
 
 /// One thread's panels of units.
 struct Own<'a, E> {
@@ -90,8 +104,8 @@ impl<E: Element> Job for Own<'_, E> {
     unsafe fn run<S: Simd>(&self) {
         let steps = self.steps;
         let panels = share(steps.weights.panels, steps.items, &self.own);
-        let rows = steps.states[0].panels * S::ROWS;
-        let sums = Scratch::new(rows * 3 * S::LANES);
+        // SAFETY: there are sums for every item, and this one is this thread's.
+        let sums = unsafe { steps.sums.add(self.own.start * steps.a_thread) };
         for time in 0..steps.operands.sizes.time {
             let (before, after) = (steps.states[time % 2], steps.states[(time + 1) % 2]);
             for panel in panels.clone() {
@@ -101,12 +115,12 @@ impl<E: Element> Job for Own<'_, E> {
                     for depth in (0..before.depth).step_by(S::DEPTH) {
                         let units = S::DEPTH.min(before.depth - depth);
                         for row in 0..before.panels {
-                            let to = sums.floats().add(row * S::ROWS * 3 * S::LANES);
+                            let to = sums.add(row * S::ROWS * 3 * S::LANES);
                             let (a, b) = (before.at(row, depth), steps.weights.at(panel, depth));
                             S::tile::<E>(units, a, b, to, 3 * S::LANES, depth > 0);
                         }
                     }
-                    steps.gates::<S>(time, panel, sums.floats());
+                    steps.gates::<S>(time, panel, sums);
                 }
             }
             // SAFETY: as above, of the packed state too.
