@@ -22,4 +22,5 @@ scripts/libtorch.sh
 bench=$(cargo bench --locked -p grulm-model --bench generate --no-run --message-format json |
     python3 -c 'import json, sys
 print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')
+scripts/check_inlining.sh "$bench"
 exec "$python" scripts/peers/generate.py "$bench" "$@"

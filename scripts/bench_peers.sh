@@ -20,4 +20,5 @@ scripts/libtorch.sh
 bench=$(cargo bench --locked -p grulm-train --bench step --no-run --message-format json |
     python3 -c 'import json, sys
 print(*filter(None, (json.loads(line).get("executable") for line in sys.stdin)))')
+scripts/check_inlining.sh "$bench"
 exec "$python" scripts/peers/compare.py "$bench" "$@"

@@ -132,6 +132,17 @@ impl Job for Rows<'_> {
 }
 
 impl Softmax {
+    /// The logits of a row from `at` on, with their bias; minus infinity beyond the last.
+    #[inline(always)]
+    unsafe fn biased<S: Simd>(&self, logits: *const f32, at: usize) -> S::V {
+        let count = S::LANES.min(self.vocabulary - at);
+        // SAFETY: so many numbers are left of the row and of the bias.
+        unsafe {
+            let logits = load_or::<S>(logits.add(at), count, S::splat(f32::NEG_INFINITY));
+            S::add(logits, load_part::<S>(self.bias.add(at), count))
+        }
+    }
+
     #[inline(always)]
     unsafe fn row<S: Simd>(&self, row: usize, sums: Option<*mut f32>) {
         let vocabulary = self.vocabulary;
@@ -139,21 +150,16 @@ impl Softmax {
         unsafe {
             let logits = self.logits.add(row * vocabulary);
             let target = (*self.targets.add(row)).unsigned_abs() as usize;
-            let width = |at: usize| S::LANES.min(vocabulary - at);
-            let infinite = S::splat(f32::NEG_INFINITY);
-            let biased = |at: usize, count: usize| {
-                S::add(load_or::<S>(logits.add(at), count, infinite), load_part::<S>(self.bias.add(at), count))
-            };
-            let mut largest = infinite;
+            let mut largest = S::splat(f32::NEG_INFINITY);
             for at in (0..vocabulary).step_by(S::LANES) {
-                largest = S::max(largest, biased(at, width(at)));
+                largest = S::max(largest, self.biased::<S>(logits, at));
             }
             let most = lanes::<S>(largest).into_iter().take(S::LANES).fold(f32::NEG_INFINITY, f32::max);
             let at_target = *logits.add(target) + *self.bias.add(target);
             let mut sum = S::splat(0.0);
             for at in (0..vocabulary).step_by(S::LANES) {
-                let count = width(at);
-                let e = exp::<S>(S::sub(biased(at, count), S::splat(most)));
+                let count = S::LANES.min(vocabulary - at);
+                let e = exp::<S>(S::sub(self.biased::<S>(logits, at), S::splat(most)));
                 store_part::<S>(logits.add(at), e, count);
                 sum = S::add(sum, e);
             }
@@ -163,7 +169,7 @@ impl Softmax {
             let scale = S::splat(1.0 / total);
             *logits.add(target) -= total;
             for at in (0..vocabulary).step_by(S::LANES) {
-                let count = width(at);
+                let count = S::LANES.min(vocabulary - at);
                 let gradient = S::mul(load_part::<S>(logits.add(at), count), scale);
                 store_part::<S>(logits.add(at), gradient, count);
                 store_part::<S>(sums.add(at), S::add(load_part::<S>(sums.add(at), count), gradient), count);

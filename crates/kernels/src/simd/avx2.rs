@@ -106,12 +106,7 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn dot_bf16(a: __m256, b: __m256, c: __m256) -> __m256 {
-        unsafe {
-            let low = |v| _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(v)));
-            let high = |v| _mm256_and_ps(v, _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32.cast_signed())));
-            let (a_low, a_high, b_low, b_high) = (low(a), high(a), low(b), high(b));
-            _mm256_fmadd_ps(a_high, b_high, _mm256_fmadd_ps(a_low, b_low, c))
-        }
+        unsafe { _mm256_fmadd_ps(high(a), high(b), _mm256_fmadd_ps(low(a), low(b), c)) }
     }
 
     #[inline(always)]
@@ -190,6 +185,26 @@ unsafe fn first(count: usize) -> __m256i {
     const LANES: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
     // SAFETY: eight numbers from any of the first nine places on are within the table.
     unsafe { _mm256_loadu_si256(LANES.as_ptr().add(8 - count).cast()) }
+}
+
+/// The lower bf16 number of each pair, as f32.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn low(pairs: __m256) -> __m256 {
+    // SAFETY: the caller's.
+    unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(_mm256_castps_si256(pairs))) }
+}
+
+/// The upper bf16 number of each pair, as f32.
+///
+/// # Safety
+/// The processor has AVX2.
+#[inline(always)]
+unsafe fn high(pairs: __m256) -> __m256 {
+    // SAFETY: the caller's.
+    unsafe { _mm256_and_ps(pairs, _mm256_castsi256_ps(_mm256_set1_epi32(0xffff_0000_u32.cast_signed()))) }
 }
 
 /// The nearest bf16 number, ties to even, in the upper half of each lane; below it, anything. NaN stays NaN.

@@ -166,17 +166,35 @@ fn first(count: usize) -> u16 {
     ((1u32 << count) - 1) as u16
 }
 
+/// The lower bf16 number of each pair, as f32.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+unsafe fn low(pairs: __m512) -> __m512 {
+    // SAFETY: the caller's.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(pairs))) }
+}
+
+/// The upper bf16 number of each pair, as f32.
+///
+/// # Safety
+/// The processor has AVX-512F.
+#[inline(always)]
+unsafe fn high(pairs: __m512) -> __m512 {
+    // SAFETY: the caller's.
+    unsafe {
+        let mask = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
+        _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(pairs), mask))
+    }
+}
+
 /// # Safety
 /// The processor has AVX-512F.
 #[inline(always)]
 unsafe fn in_f32(a: __m512, b: __m512, c: __m512) -> __m512 {
     // SAFETY: the caller's.
-    unsafe {
-        let low = |v| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_castps_si512(v)));
-        let mask = _mm512_set1_epi32(0xffff_0000_u32.cast_signed());
-        let high = |v| _mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), mask));
-        _mm512_fmadd_ps(high(a), high(b), _mm512_fmadd_ps(low(a), low(b), c))
-    }
+    unsafe { _mm512_fmadd_ps(high(a), high(b), _mm512_fmadd_ps(low(a), low(b), c)) }
 }
 
 /// # Safety
@@ -197,8 +215,9 @@ unsafe fn in_bf16(a: __m512, b: __m512, c: __m512) -> __m512 {
 unsafe fn pair(low: __m512, high: __m512) -> __m512 {
     // SAFETY: the caller's; both types are 256 bits without invalid values.
     unsafe {
-        let words = |v| _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(v)));
-        _mm512_castsi512_ps(_mm512_or_si512(words(low), _mm512_slli_epi32::<16>(words(high))))
+        let low = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(low)));
+        let high = _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(high)));
+        _mm512_castsi512_ps(_mm512_or_si512(low, _mm512_slli_epi32::<16>(high)))
     }
 }
 
@@ -236,8 +255,9 @@ unsafe fn pairs_by_bits(first: __m512, second: __m512) -> __m512 {
         let even = _mm512_set_epi32(30, 28, 26, 24, 22, 20, 18, 16, 14, 12, 10, 8, 6, 4, 2, 0);
         let odd = _mm512_set_epi32(31, 29, 27, 25, 23, 21, 19, 17, 15, 13, 11, 9, 7, 5, 3, 1);
         let (first, second) = (_mm512_castps_si512(first), _mm512_castps_si512(second));
-        let choose = |which| _mm512_castsi512_ps(_mm512_permutex2var_epi32(first, which, second));
-        pair_by_bits(choose(even), choose(odd))
+        let low = _mm512_castsi512_ps(_mm512_permutex2var_epi32(first, even, second));
+        let high = _mm512_castsi512_ps(_mm512_permutex2var_epi32(first, odd, second));
+        pair_by_bits(low, high)
     }
 }
 

@@ -75,7 +75,8 @@ pub(crate) trait Simd: Copy + 'static {
 pub(crate) const MOST_ROWS: usize = 8;
 
 /// A loop that is compiled for every instruction set. `run` and all that it calls must be `#[inline(always)]`: only then do
-/// they become part of a function that may use the instructions.
+/// they become part of a function that may use the instructions. Closures cannot be, so none may touch a vector;
+/// `scripts/check_inlining.sh` finds what did not become a part.
 pub(crate) trait Job {
     /// # Safety
     /// As each implementation says; and the processor has `S`.

@@ -140,20 +140,25 @@ impl<E: Element> Steps<'_, E> {
         let count = S::LANES.min(hidden - unit);
         // SAFETY: `count` units from `unit` on are within each row of the operands.
         unsafe {
-            let bias = |from: *const f32, gate: usize| load_part::<S>(from.add(gate * hidden + unit), count);
-            let (bias_r, bias_z) =
-                (S::add(bias(bias_ih, 0), bias(bias_hh, 0)), S::add(bias(bias_ih, 1), bias(bias_hh, 1)));
-            let (bias_n, bias_q) = (bias(bias_ih, 2), bias(bias_hh, 2));
+            let [mut from_input, mut from_state] = [[S::splat(0.0); 3]; 2];
+            for gate in 0..3 {
+                from_input[gate] = load_part::<S>(bias_ih.add(gate * hidden + unit), count);
+                from_state[gate] = load_part::<S>(bias_hh.add(gate * hidden + unit), count);
+            }
+            let (bias_r, bias_z) = (S::add(from_input[0], from_state[0]), S::add(from_input[1], from_state[1]));
+            let (bias_n, bias_q) = (from_input[2], from_state[2]);
             for row in 0..batch {
                 let place = time * batch + row;
                 let gates = gates.add(place * 3 * hidden + unit);
                 let state = states.add(place * hidden + unit);
                 let sums = sums.add(row * 3 * S::LANES);
-                let input = |gate: usize| load_part::<S>(gates.add(gate * hidden), count);
-                let r = sigmoid::<S>(S::add(S::add(input(0), bias_r), S::load(sums)));
-                let z = sigmoid::<S>(S::add(S::add(input(1), bias_z), S::load(sums.add(S::LANES))));
+                let r = S::add(load_part::<S>(gates, count), bias_r);
+                let r = sigmoid::<S>(S::add(r, S::load(sums)));
+                let z = S::add(load_part::<S>(gates.add(hidden), count), bias_z);
+                let z = sigmoid::<S>(S::add(z, S::load(sums.add(S::LANES))));
                 let q = S::add(S::load(sums.add(2 * S::LANES)), bias_q);
-                let n = tanh::<S>(S::fma(r, q, S::add(input(2), bias_n)));
+                let n = S::add(load_part::<S>(gates.add(2 * hidden), count), bias_n);
+                let n = tanh::<S>(S::fma(r, q, n));
                 let h = S::fma(z, S::sub(load_part::<S>(state, count), n), n);
                 store_part::<S>(state.add(batch * hidden), h, count);
                 if keep {
