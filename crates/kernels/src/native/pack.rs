@@ -81,12 +81,19 @@ pub(crate) struct Packed {
     pub(crate) width: usize,
     /// Units of depth.
     pub(crate) depth: usize,
+    /// Words from a panel to the next.
+    stride: usize,
 }
 
+/// Words of a cache line.
+const LINE: usize = 16;
+
 impl Packed {
-    /// Room for `panels` panels.
+    /// Room for `panels` panels, an odd number of cache lines apart: those of the same depth, which are written side by side, then
+    /// spread over all sets of a cache. A multiple of a power of two apart, they would share a few.
     pub(crate) fn new(panels: usize, width: usize, depth: usize) -> Self {
-        Self { scratch: Scratch::new(panels * width * depth), panels, width, depth }
+        let stride = ((width * depth).div_ceil(LINE) | 1) * LINE;
+        Self { scratch: Scratch::new(panels * stride), panels, width, depth, stride }
     }
 
     /// Panel `index` from unit `depth` on.
@@ -96,7 +103,7 @@ impl Packed {
     #[inline(always)]
     pub(crate) unsafe fn at(&self, index: usize, depth: usize) -> *mut u32 {
         // SAFETY: the caller's.
-        unsafe { self.scratch.words().add((index * self.depth + depth) * self.width) }
+        unsafe { self.scratch.words().add(index * self.stride + depth * self.width) }
     }
 }
 
