@@ -30,6 +30,15 @@ void once() { TORCH_CHECK(!at::GradMode::is_enabled(), "grulm's kernels can be d
 
 void ran(bool had_memory) { TORCH_CHECK(had_memory, "can't allocate memory for the kernels"); }
 
+// Hands over what a forward pass has left for one backward pass.
+Tensor take(AutogradContext* ctx, const char* name) {
+  const auto found = ctx->saved_data.find(name);
+  TORCH_CHECK(found != ctx->saved_data.end(), "the gradients of this pass of grulm's kernels have been taken already");
+  auto tensor = std::move(found->second).toTensor();
+  ctx->saved_data.erase(found);
+  return tensor;
+}
+
 const Table* table_of(AutogradContext* ctx) { return reinterpret_cast<const Table*>(ctx->saved_data["table"].toInt()); }
 
 grulm::GruSizes sizes_of(const Tensor& x, int64_t hidden) {
@@ -54,15 +63,21 @@ struct NativeGru : torch::autograd::Function<NativeGru> {
     ctx->set_materialize_grads(false);
     const auto y = states.narrow(0, 1, T);
     // Weights and input as they were given, and the outputs: autograd then notices if they are changed before the backward pass.
-    if (keep) ctx->save_for_backward({x_, w_ih_, w_hh_, states, gates, recurrent, y});
+    if (keep) {
+      ctx->save_for_backward({x_, w_ih_, w_hh_, states, y});
+      // The gradients of the gates will take their places.
+      ctx->saved_data["gates"] = std::move(gates);
+      ctx->saved_data["recurrent"] = std::move(recurrent);
+    }
     return {y, states.select(0, T).clone()};
   }
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     once();
     const auto saved = ctx->get_saved_variables();
+    const auto gates = take(ctx, "gates"), recurrent = take(ctx, "recurrent");
     const auto x = plain(saved[0]), w_ih = plain(saved[1]), w_hh = plain(saved[2]);
-    const auto &states = saved[3], &gates = saved[4], &recurrent = saved[5];
+    const auto& states = saved[3];
     const int64_t B = x.size(1), H = states.size(2);
     const auto d_y = grads[0].defined() ? plain(grads[0]) : Tensor();
     auto d_h = at::empty({B, H}, x.options());
@@ -71,7 +86,7 @@ struct NativeGru : torch::autograd::Function<NativeGru> {
     const auto d_w_ih = ctx->needs_input_grad(2) ? at::empty_like(w_ih) : Tensor();
     const auto d_w_hh = ctx->needs_input_grad(3) ? at::empty_like(w_hh) : Tensor();
     const auto d_b_ih = at::empty({3 * H}, x.options()), d_b_hh = at::empty({3 * H}, x.options());
-    const grulm::GruBackward operands{sizes_of(x, H), in(x), in(w_ih), in(w_hh), in(states), in(gates), in(recurrent),
+    const grulm::GruBackward operands{sizes_of(x, H), in(x), in(w_ih), in(w_hh), in(states), out(gates), out(recurrent),
                                       d_y.defined() ? in(d_y) : nullptr, out(d_h), out_or_null(d_x), out_or_null(d_w_ih),
                                       out_or_null(d_w_hh), out(d_b_ih), out(d_b_hh)};
     ran(table_of(ctx)->gru_backward(&operands));
@@ -90,12 +105,10 @@ struct NativeCrossEntropy : torch::autograd::Function<NativeCrossEntropy> {
 
   static variable_list backward(AutogradContext* ctx, variable_list grads) {
     once();
-    TORCH_CHECK(ctx->saved_data.count("d_x"), "the gradients of this cross-entropy have been taken already");
     variable_list result;
     for (const auto* name : {"d_x", "d_weight", "d_bias"}) {
       // Moved out, so that autograd may keep the memory as the gradient instead of copying it.
-      auto gradient = std::move(ctx->saved_data[name]).toTensor();
-      ctx->saved_data.erase(name);
+      auto gradient = take(ctx, name);
       result.push_back(grads[0].item<float>() == 1.0f ? std::move(gradient) : gradient.mul_(grads[0]));
     }
     result.insert(result.end(), {Tensor(), Tensor()});

@@ -20,7 +20,9 @@ struct GruForward {
 
 struct GruBackward {
   GruSizes sizes;
-  const float *x, *weight_ih, *weight_hh, *states, *gates, *recurrent, *d_outputs;
+  const float *x, *weight_ih, *weight_hh, *states;
+  float *gates, *recurrent;
+  const float* d_outputs;
   float *d_state, *d_x, *d_weight_ih, *d_weight_hh, *d_bias_ih, *d_bias_hh;
 };
 

@@ -27,7 +27,8 @@ const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bia
 ///
 /// On a CUDA device, and with [`Kernels::Libtorch`], this is libtorch's GRU (there: cuDNN's), and the precision acts through
 /// [`autocast`](crate::autocast). Otherwise it has a backward pass of its own, can be differentiated once, and the
-/// precision is the type of its products, whatever autocast says.
+/// precision is the type of its products, whatever autocast says. The backward pass of this crate's own kernels writes over
+/// what the forward pass kept, so that it can be run once.
 ///
 /// # Errors
 /// When the shapes do not fit, a size is 0, an operand is not f32 (`x`: f32 or bf16) or they lie on several devices.

@@ -344,3 +344,18 @@ fn a_second_derivative_is_an_error_not_a_wrong_number() {
     let first = Tensor::f_run_backward(&[y.square().sum(Float)], &[&x], true, true);
     assert!(first.and_then(|grads| grads[0].square().sum(Float).f_backward()).is_err());
 }
+
+/// The backward pass writes the gradients of the gates where their values stood.
+#[test]
+fn a_second_backward_pass_is_an_error() {
+    if Kernels::best() == Kernels::Portable {
+        return;
+    }
+    let [x, h, w @ ..] = Case::of((3, 2, 4, 5)).operands().map(|tensor| tensor.to_kind(Float).set_requires_grad(true));
+    let weights = GruWeights { weight_ih: &w[0], weight_hh: &w[1], bias_ih: &w[2], bias_hh: &w[3] };
+    let (y, _) = gru(&x, &h, &weights, Compute::fp32()).unwrap();
+    let sum = y.sum(Float);
+    let run = || Tensor::f_run_backward(&[&sum], &[&x], true, false);
+    assert!(run().is_ok());
+    assert!(run().unwrap_err().to_string().contains("taken already"));
+}

@@ -25,10 +25,10 @@ pub(crate) struct GruBackward {
     weight_hh: *const f32,
     /// `[T + 1, B, H]`, with the state before the first step.
     states: *const f32,
-    /// `[T, B, 3H]`: r, z, n.
-    gates: *const f32,
-    /// `[T, B, H]`: q.
-    recurrent: *const f32,
+    /// `[T, B, 3H]`: r, z, n; receives their gradients before the nonlinearities, as the input's part has them.
+    gates: *mut f32,
+    /// `[T, B, H]`: q; receives its gradient.
+    recurrent: *mut f32,
     /// The gradient of the outputs, `[T, B, H]`, or null.
     d_outputs: *const f32,
     /// The gradient of the last state, `[B, H]`; receives that of the first.
@@ -52,38 +52,37 @@ pub(crate) struct GruBackward {
 pub(crate) unsafe fn backward<S: Simd, E: Element>(operands: &GruBackward) {
     let Sizes { time, batch, input, hidden } = operands.sizes;
     let steps = time * batch;
-    // The gradients before the nonlinearities: of r, z and n as the input sees them, and of q, `[T * B, 4H]`.
-    let d_gates = Scratch::new(steps * 4 * hidden);
     // SAFETY: the operands are as large as their matrices.
     unsafe {
-        through_time::<S, E>(operands, d_gates.floats());
+        through_time::<S, E>(operands);
 
         let columns = |data: *const f32, outer, stride| Matrix::columns(data, outer, steps, stride);
         let target = |data, rows, columns| Target { data, rows, columns, stride: columns, add: false };
         if !operands.d_weight_ih.is_null() {
-            let of_input = pack_left::<S, E>(columns(d_gates.floats(), 3 * hidden, 4 * hidden));
+            let of_input = pack_left::<S, E>(columns(operands.gates, 3 * hidden, 3 * hidden));
             let x = pack_right::<S, E>(columns(operands.x, input, input));
             multiply::<S, E>(&of_input, &x, target(operands.d_weight_ih, 3 * hidden, input));
         }
 
         if !operands.d_weight_hh.is_null() {
             let before = pack_right::<S, E>(columns(operands.states, hidden, hidden));
-            for (from, gates, to) in [(0, 2, 0), (3, 1, 2)] {
-                let left = pack_left::<S, E>(columns(d_gates.floats().add(from * hidden), gates * hidden, 4 * hidden));
-                let to = operands.d_weight_hh.add(to * hidden * hidden);
-                multiply::<S, E>(&left, &before, target(to, gates * hidden, hidden));
-            }
+            let of_r_and_z = pack_left::<S, E>(columns(operands.gates, 2 * hidden, 3 * hidden));
+            multiply::<S, E>(&of_r_and_z, &before, target(operands.d_weight_hh, 2 * hidden, hidden));
+            drop(of_r_and_z);
+            let of_q = pack_left::<S, E>(columns(operands.recurrent, hidden, hidden));
+            let to = operands.d_weight_hh.add(2 * hidden * hidden);
+            multiply::<S, E>(&of_q, &before, target(to, hidden, hidden));
         }
 
         if !operands.d_x.is_null() {
-            let left = pack_left::<S, E>(Matrix::rows(d_gates.floats(), steps, 3 * hidden, 4 * hidden));
+            let left = pack_left::<S, E>(Matrix::rows(operands.gates, steps, 3 * hidden, 3 * hidden));
             let weights = pack_right::<S, E>(Matrix::columns(operands.weight_ih, input, 3 * hidden, input));
             multiply::<S, E>(&left, &weights, target(operands.d_x, steps, input));
         }
     }
 }
 
-unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mut f32) {
+unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward) {
     let Sizes { batch, hidden, .. } = operands.sizes;
     // Each gate begins with a unit of its own.
     let gate = hidden.div_ceil(E::PER_UNIT);
@@ -105,7 +104,6 @@ unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mu
         let products = Scratch::new(items * a_thread);
         let steps = Steps::<E> {
             operands,
-            d_gates,
             sums: sums.floats(),
             weights: &weights,
             packed: [&pair[0], &pair[1]],
@@ -126,7 +124,6 @@ unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward, d_gates: *mu
 /// All time steps.
 struct Steps<'a, E> {
     operands: &'a GruBackward,
-    d_gates: *mut f32,
     /// Over all steps and rows, of the four gradients, `[4H]`.
     sums: *mut f32,
     weights: &'a Packed,
@@ -180,8 +177,8 @@ impl<E: Element> Job for Own<'_, E> {
 }
 
 impl<E: Element> Steps<'_, E> {
-    /// From the gradient of the state after a step to those of the gates, for some units; what is left of it flows past the
-    /// gates to the state before.
+    /// From the gradient of the state after a step to those of the gates, which take the gates' places, for some units; what is
+    /// left of it flows past the gates to the state before.
     #[inline(always)]
     unsafe fn gates<S: Simd>(&self, time: usize, units: Range<usize>) {
         let GruBackward { sizes, states, gates, recurrent, d_outputs, d_state, .. } = *self.operands;
@@ -198,7 +195,8 @@ impl<E: Element> Steps<'_, E> {
                     let r = load_part::<S>(gates, count);
                     let z = load_part::<S>(gates.add(hidden), count);
                     let n = load_part::<S>(gates.add(2 * hidden), count);
-                    let q = load_part::<S>(recurrent.add(own), count);
+                    let recurrent = recurrent.add(own);
+                    let q = load_part::<S>(recurrent, count);
                     let before = load_part::<S>(states.add(own), count);
                     let carried = d_state.add(row * hidden + unit);
                     let mut d_h = load_part::<S>(carried, count);
@@ -211,9 +209,9 @@ impl<E: Element> Steps<'_, E> {
                     let d_q = S::mul(d_n, r);
                     let d_r = S::mul(S::mul(d_q, q), S::sub(one, r));
                     store_part::<S>(carried, past, count);
-                    let to = self.d_gates.add(place * 4 * hidden + unit);
-                    for (index, gradient) in [d_r, d_z, d_n, d_q].into_iter().enumerate() {
-                        store_part::<S>(to.add(index * hidden), gradient, count);
+                    let places = [gates, gates.add(hidden), gates.add(2 * hidden), recurrent];
+                    for (index, (gradient, place)) in [d_r, d_z, d_n, d_q].into_iter().zip(places).enumerate() {
+                        store_part::<S>(place, gradient, count);
                         let sum = self.sums.add(index * hidden + unit);
                         store_part::<S>(sum, S::add(load_part::<S>(sum, count), gradient), count);
                     }
@@ -225,13 +223,14 @@ impl<E: Element> Steps<'_, E> {
     /// Packs the gradients of r, z and q that [`Steps::gates`] left.
     #[inline(always)]
     unsafe fn pack<S: Simd>(&self, time: usize, units: Range<usize>, packed: &Packed) {
-        let Sizes { batch, hidden, .. } = self.operands.sizes;
-        for (index, gate) in [0, 1, 3].into_iter().enumerate() {
+        let GruBackward { sizes: Sizes { batch, hidden, .. }, gates, recurrent, .. } = *self.operands;
+        let first = time * batch * hidden;
+        let of = [(gates, 3 * first, 3 * hidden), (gates, 3 * first + hidden, 3 * hidden), (recurrent, first, hidden)];
+        for (index, (data, start, stride)) in of.into_iter().enumerate() {
             let from = index * hidden.div_ceil(E::PER_UNIT) + units.start / E::PER_UNIT;
             // SAFETY: the units are within each row, and in the packed gradients theirs are this thread's.
             unsafe {
-                let data = self.d_gates.add((time * batch * 4 + gate) * hidden + units.start);
-                let matrix = Matrix::rows(data, batch, units.len(), 4 * hidden);
+                let matrix = Matrix::rows(data.add(start + units.start), batch, units.len(), stride);
                 pack_part::<S, E>(&matrix, packed, from);
             }
         }
@@ -247,7 +246,7 @@ impl<E: Element> Steps<'_, E> {
             for gate in 0..3 {
                 prefetch(gates.wrapping_add((place * 3 + gate) * hidden + unit), count);
             }
-            for rows in [states, recurrent, d_outputs] {
+            for rows in [states, recurrent.cast_const(), d_outputs] {
                 prefetch(rows.wrapping_add(place * hidden + unit), count);
             }
         }
