@@ -70,18 +70,19 @@ pub(crate) struct Target {
 // SAFETY: pointers are numbers; those who write what they point to say why they may.
 unsafe impl Sync for Target {}
 
-/// `to` becomes the product of `left` and `right`.
+/// `to` becomes the product of the first rows of `left` and columns of `right`, as many as it has.
 ///
 /// # Safety
 /// `to` can be written, and nobody else uses it.
 pub(crate) unsafe fn multiply<S: Simd, E: Element>(left: &Packed, right: &Packed, to: Target) {
+    let (rows, columns) = (to.rows.div_ceil(left.width), to.columns.div_ceil(right.width));
     // The longer side is shared.
-    let by_columns = right.panels * right.width >= left.panels * left.width;
-    let panels = if by_columns { right.panels } else { left.panels };
+    let by_columns = columns * right.width >= rows * left.width;
+    let panels = if by_columns { columns } else { rows };
     let parts = threads().min(panels);
     parallel(parts, &|own: Range<usize>| {
         let own = share(panels, parts, &own);
-        let (rows, columns) = if by_columns { (0..left.panels, own) } else { (own, 0..right.panels) };
+        let (rows, columns) = if by_columns { (0..rows, own) } else { (own, 0..columns) };
         // SAFETY: the parts' panels, and so their parts of `to`, are disjoint; `S` is what the processor has.
         unsafe { S::execute(&Multiply::<E> { left, right, to: &to, rows, columns, element: PhantomData }) };
     });

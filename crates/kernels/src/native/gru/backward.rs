@@ -58,20 +58,21 @@ pub(crate) unsafe fn backward<S: Simd, E: Element>(operands: &GruBackward) {
 
         let columns = |data: *const f32, outer, stride| Matrix::columns(data, outer, steps, stride);
         let target = |data, rows, columns| Target { data, rows, columns, stride: columns, add: false };
-        if !operands.d_weight_ih.is_null() {
-            let of_input = pack_left::<S, E>(columns(operands.gates, 3 * hidden, 3 * hidden));
-            let x = pack_right::<S, E>(columns(operands.x, input, input));
-            multiply::<S, E>(&of_input, &x, target(operands.d_weight_ih, 3 * hidden, input));
-        }
-
-        if !operands.d_weight_hh.is_null() {
-            let before = pack_right::<S, E>(columns(operands.states, hidden, hidden));
-            let of_r_and_z = pack_left::<S, E>(columns(operands.gates, 2 * hidden, 3 * hidden));
-            multiply::<S, E>(&of_r_and_z, &before, target(operands.d_weight_hh, 2 * hidden, hidden));
-            drop(of_r_and_z);
-            let of_q = pack_left::<S, E>(columns(operands.recurrent, hidden, hidden));
-            let to = operands.d_weight_hh.add(2 * hidden * hidden);
-            multiply::<S, E>(&of_q, &before, target(to, hidden, hidden));
+        if !operands.d_weight_ih.is_null() || !operands.d_weight_hh.is_null() {
+            // Of r, z and n; both weights' gradients need the first two.
+            let of_gates = pack_left::<S, E>(columns(operands.gates, 3 * hidden, 3 * hidden));
+            if !operands.d_weight_ih.is_null() {
+                let x = pack_right::<S, E>(columns(operands.x, input, input));
+                multiply::<S, E>(&of_gates, &x, target(operands.d_weight_ih, 3 * hidden, input));
+            }
+            if !operands.d_weight_hh.is_null() {
+                let before = pack_right::<S, E>(columns(operands.states, hidden, hidden));
+                multiply::<S, E>(&of_gates, &before, target(operands.d_weight_hh, 2 * hidden, hidden));
+                drop(of_gates);
+                let of_q = pack_left::<S, E>(columns(operands.recurrent, hidden, hidden));
+                let to = operands.d_weight_hh.add(2 * hidden * hidden);
+                multiply::<S, E>(&of_q, &before, target(to, hidden, hidden));
+            }
         }
 
         if !operands.d_x.is_null() {
