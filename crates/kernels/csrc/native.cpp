@@ -109,7 +109,8 @@ struct NativeCrossEntropy : torch::autograd::Function<NativeCrossEntropy> {
     for (const auto* name : {"d_x", "d_weight", "d_bias"}) {
       // Moved out, so that autograd may keep the memory as the gradient instead of copying it.
       auto gradient = take(ctx, name);
-      result.push_back(grads[0].item<float>() == 1.0f ? std::move(gradient) : gradient.mul_(grads[0]));
+      const bool scaled = gradient.defined() && grads[0].item<float>() != 1.0f;
+      result.push_back(scaled ? gradient.mul_(grads[0]) : std::move(gradient));
     }
     result.insert(result.end(), {Tensor(), Tensor()});
     return result;
@@ -119,12 +120,14 @@ struct NativeCrossEntropy : torch::autograd::Function<NativeCrossEntropy> {
                     ska::flat_hash_map<std::string, at::IValue>* gradients) {
     const auto x = plain(x_), weight = plain(weight_), bias = plain(bias_), targets = targets_.contiguous();
     auto nll = at::empty({x.size(0)}, x.options());
-    Tensor d_x, d_weight, d_bias;
-    if (gradients) d_x = at::empty_like(x), d_weight = at::empty_like(weight), d_bias = at::empty_like(bias);
+    const auto wanted = [&](const Tensor& t) { return gradients && t.requires_grad(); };
+    auto d_x = wanted(x_) ? at::empty_like(x) : Tensor(), d_weight = wanted(weight_) ? at::empty_like(weight) : Tensor();
+    // All gradients come from that of the logits, and their sum costs next to nothing.
+    auto d_bias = gradients ? at::empty_like(bias) : Tensor();
     const auto size = [](int64_t n) { return static_cast<size_t>(n); };
     const grulm::CrossEntropy operands{size(x.size(0)), size(x.size(1)), size(weight.size(0)), in(x), in(weight), in(bias),
                                        targets.const_data_ptr<int64_t>(), out(nll),
-                                       out_or_null(d_x), out_or_null(d_weight), out_or_null(d_bias)};
+                                       out_or_null(d_bias), out_or_null(d_x), out_or_null(d_weight)};
     ran(table->cross_entropy(&operands));
     if (gradients) {
       (*gradients)["d_x"] = std::move(d_x);

@@ -30,7 +30,7 @@ struct CrossEntropy {
   size_t rows, width, vocabulary;
   const float *x, *weight, *bias;
   const int64_t* targets;
-  float *nll, *d_x, *d_weight, *d_bias;
+  float *nll, *d_bias, *d_x, *d_weight;
 };
 
 // The kernels of one instruction set and precision. They say whether there was memory for them.

@@ -28,10 +28,12 @@ pub(crate) struct CrossEntropy {
     targets: *const i64,
     /// Receives the negative log likelihoods, in nats, `[N]`.
     nll: *mut f32,
-    /// The gradients of their sum: `[N, D]`, `[V, D]`, `[V]`; all null where none is wanted.
-    d_x: *mut f32,
-    d_weight: *mut f32,
+    /// The gradient of their sum by the bias, `[V]`, or null where no gradient is wanted.
     d_bias: *mut f32,
+    /// `[N, D]`, or null where it is not wanted.
+    d_x: *mut f32,
+    /// `[V, D]`, or null where it is not wanted.
+    d_weight: *mut f32,
 }
 
 /// Rows a chunk: enough for the other operands of the products to be worth packing, but not more logits than this.
@@ -46,17 +48,17 @@ const PARTS: usize = 8;
 /// # Safety
 /// The operands are as large as their sizes say, no size is 0, and nobody else uses those that are written.
 pub(crate) unsafe fn cross_entropy<S: Simd, E: Element>(operands: &CrossEntropy) {
-    let CrossEntropy { rows, width, vocabulary, x, weight, bias, targets, nll, d_x, d_weight, d_bias } = *operands;
+    let CrossEntropy { rows, width, vocabulary, x, weight, bias, targets, nll, d_bias, d_x, d_weight } = *operands;
     let most = (LOGITS_A_CHUNK / vocabulary).clamp(*ROWS_A_CHUNK.start(), *ROWS_A_CHUNK.end());
     let chunks = rows.div_ceil(most);
     let chunk = rows.div_ceil(chunks);
     let logits = Scratch::new(chunk * vocabulary);
     let sums = Scratch::new(PARTS * vocabulary);
-    let gradients = !d_x.is_null();
+    let gradients = !d_bias.is_null();
     // SAFETY: the operands are as large as their matrices, and every chunk lies within them.
     unsafe {
         let to_logits = pack_right::<S, E>(Matrix::rows(weight, vocabulary, width, width));
-        let to_x = gradients.then(|| pack_right::<S, E>(Matrix::columns(weight, width, vocabulary, width)));
+        let to_x = (!d_x.is_null()).then(|| pack_right::<S, E>(Matrix::columns(weight, width, vocabulary, width)));
         std::ptr::write_bytes(sums.floats(), 0, if gradients { PARTS * vocabulary } else { 0 });
         for first in (0..rows).step_by(chunk) {
             let count = chunk.min(rows - first);
@@ -80,7 +82,8 @@ pub(crate) unsafe fn cross_entropy<S: Simd, E: Element>(operands: &CrossEntropy)
             if let Some(to_x) = &to_x {
                 let left = pack_left::<S, E>(Matrix::rows(logits.floats(), count, vocabulary, vocabulary));
                 multiply::<S, E>(&left, to_x, target(d_x.add(first * width), count, width, false));
-                drop(left);
+            }
+            if !d_weight.is_null() {
                 let left = pack_left::<S, E>(Matrix::columns(logits.floats(), vocabulary, count, vocabulary));
                 let right = pack_right::<S, E>(Matrix::columns(x, width, count, width));
                 multiply::<S, E>(&left, &right, target(d_weight, vocabulary, width, first > 0));

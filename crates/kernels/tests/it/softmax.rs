@@ -96,6 +96,29 @@ fn the_sum_is_that_of_the_likelihoods_with_and_without_a_gradient() {
     }
 }
 
+/// Gradients of what is frozen are not made, and the others are the same without them.
+#[test]
+fn each_gradient_is_made_where_it_is_wanted() {
+    let targets = Tensor::from_slice(&[1i64, 2]);
+    for compute in all(Precision::Fp32) {
+        let gradients = |wanted: [bool; 3]| {
+            let mut wanted = wanted.into_iter();
+            let operands = sample().map(|tensor| tensor.set_requires_grad(wanted.next().unwrap()));
+            let [x, weight, bias] = &operands;
+            nll_sum(x, weight, bias, &targets, compute).unwrap().backward();
+            operands.map(|tensor| tensor.grad())
+        };
+        let every = gradients([true; 3]);
+        for which in 1..8 {
+            let wanted = [0, 1, 2].map(|index| which >> index & 1 == 1);
+            for ((found, every), wanted) in gradients(wanted).iter().zip(&every).zip(wanted) {
+                assert_eq!(found.defined(), wanted, "{compute:?} {which}");
+                assert!(!wanted || found.equal(every), "{compute:?} {which}");
+            }
+        }
+    }
+}
+
 #[test]
 fn gradients_are_handed_over_once() {
     let [x, weight, bias] = sample();
