@@ -60,14 +60,14 @@ impl Scratch {
 
     /// The same, with every word zero.
     pub(crate) fn zeros(words: usize) -> Self {
-        let scratch = Self::new(words);
+        let mut scratch = Self::new(words);
         scratch.clear();
         scratch
     }
 
     /// Makes every word zero.
-    pub(crate) fn clear(&self) {
-        // SAFETY: this is what the value has.
+    pub(crate) fn clear(&mut self) {
+        // SAFETY: this is what the value has, and nobody else has it.
         unsafe { std::ptr::write_bytes(self.start.as_ptr(), 0, self.words) }
     }
 

@@ -155,7 +155,7 @@ impl Model {
 
     /// Forgets what was read.
     pub(crate) fn reset(&mut self) {
-        for state in self.layers.iter().flat_map(|layer| &layer.states) {
+        for state in self.layers.iter_mut().flat_map(|layer| &mut layer.states) {
             state.clear();
         }
     }
