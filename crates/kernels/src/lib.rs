@@ -39,7 +39,7 @@ pub use adamw::{AdamWStep, fused_adamw};
 pub use compute::{Compute, Kernels, product_speed};
 pub use gru::{GruWeights, flatten, gru};
 pub use precision::{Precision, autocast};
-pub use random::{dropout_mask, mix, random_bits};
+pub use random::{GOLDEN, dropout_mask, mix, random_bits};
 pub use sequence::{Packing, Sequence, SequenceWeights};
 pub use simd::Isa;
 pub use softmax::{logits, nll, nll_sum};

@@ -7,7 +7,8 @@ use crate::{
     native::{parallel, share, threads},
 };
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+/// The odd number next to 2^64 over the golden ratio: what the counter of `SplitMix64` is multiplied by.
+pub const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 const MIX: [(u32, u64); 2] = [(30, 0xbf58_476d_1ce4_e5b9), (27, 0x94d0_49bb_1331_11eb)];
 const LAST_SHIFT: u32 = 31;
 

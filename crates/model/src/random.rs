@@ -1,6 +1,6 @@
 //! Randomness without a generator's state: every draw is a function of where it is needed.
 
-use grulm_kernels::{mix, random_bits};
+use grulm_kernels::{GOLDEN, mix, random_bits};
 use tch::{Device, Tensor};
 
 use crate::Error;
@@ -11,8 +11,6 @@ use crate::Error;
 /// give equal numbers on every device and with any number of threads, so that a resumed run repeats them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Site(u64);
-
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl Site {
     /// The root of all sites of a run.

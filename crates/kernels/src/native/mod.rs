@@ -45,10 +45,10 @@ pub(crate) fn square(table: &Table, matrix: &Tensor) {
     }
 }
 
-/// Names the kernels of `S` and `E`.
-struct Kernels<S, E>(std::marker::PhantomData<(S, E)>);
+/// Names the kernels for `S` and `E`.
+struct Implementation<S, E>(std::marker::PhantomData<(S, E)>);
 
-impl<S: Simd, E: Element> Kernels<S, E> {
+impl<S: Simd, E: Element> Implementation<S, E> {
     const TABLE: Table = Table {
         gru_forward: Self::gru_forward,
         gru_backward: Self::gru_backward,
@@ -77,8 +77,8 @@ impl<S: Simd, E: Element> Kernels<S, E> {
 pub(crate) fn tables(precision: Precision) -> Vec<(&'static str, &'static Table)> {
     use crate::simd::emulated::Emulated;
     let emulated = match precision {
-        Precision::Fp32 => &Kernels::<Emulated, F32>::TABLE,
-        Precision::Bf16 => &Kernels::<Emulated, Bf16>::TABLE,
+        Precision::Fp32 => &Implementation::<Emulated, F32>::TABLE,
+        Precision::Bf16 => &Implementation::<Emulated, Bf16>::TABLE,
     };
     let mut tables = vec![("emulated", emulated)];
     #[cfg(target_arch = "x86_64")]
@@ -94,11 +94,11 @@ pub(crate) fn tables(precision: Precision) -> Vec<(&'static str, &'static Table)
 pub(crate) fn table(isa: Isa, precision: Precision) -> &'static Table {
     use crate::simd::{Avx2, Avx512, Avx512Bf16};
     match (isa, precision) {
-        (Isa::Avx2, Precision::Fp32) => &Kernels::<Avx2, F32>::TABLE,
-        (Isa::Avx2, Precision::Bf16) => &Kernels::<Avx2, Bf16>::TABLE,
+        (Isa::Avx2, Precision::Fp32) => &Implementation::<Avx2, F32>::TABLE,
+        (Isa::Avx2, Precision::Bf16) => &Implementation::<Avx2, Bf16>::TABLE,
         // The products of f32 numbers are the same with and without products of bf16 numbers.
-        (Isa::Avx512 | Isa::Avx512Bf16, Precision::Fp32) => &Kernels::<Avx512, F32>::TABLE,
-        (Isa::Avx512, Precision::Bf16) => &Kernels::<Avx512, Bf16>::TABLE,
-        (Isa::Avx512Bf16, Precision::Bf16) => &Kernels::<Avx512Bf16, Bf16>::TABLE,
+        (Isa::Avx512 | Isa::Avx512Bf16, Precision::Fp32) => &Implementation::<Avx512, F32>::TABLE,
+        (Isa::Avx512, Precision::Bf16) => &Implementation::<Avx512, Bf16>::TABLE,
+        (Isa::Avx512Bf16, Precision::Bf16) => &Implementation::<Avx512Bf16, Bf16>::TABLE,
     }
 }
