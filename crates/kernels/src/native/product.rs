@@ -8,7 +8,7 @@ use super::{
     parallel::{parallel, share, threads},
     scratch::Scratch,
 };
-use crate::simd::{Element, Job, Simd};
+use crate::simd::{Element, Job, Simd, Tile};
 
 /// Rows of the left operand whose micro-panels stay in the second cache while all those of the right one pass.
 const ROWS_A_BLOCK: usize = 128;
@@ -139,15 +139,18 @@ impl<E: Element> Multiply<'_, E> {
         let (top, start) = (row * S::ROWS, column * 3 * S::LANES);
         let (height, width) = (S::ROWS.min(rows - top), (3 * S::LANES).min(columns - start));
         let add = add || depth > 0;
-        // SAFETY: a whole micro-panel lies within the target; part of one goes through a buffer as large as the largest.
+        let vectors = width.div_ceil(S::LANES);
+        // SAFETY: a tile of which all is wanted lies within the target; another one goes through a buffer as large as the
+        // largest.
         unsafe {
             let (a, b) = (self.left.at(row, depth), self.right.at(column, depth));
             let to = data.add(top * stride + start);
-            if height == S::ROWS && width == 3 * S::LANES {
-                return S::tile::<E>(units, a, b, to, stride, add);
+            let tile = Tile { depth: units, a, b, c: to, stride, add, rows: height, vectors };
+            if height == Tile::rows::<S>(height) && width == vectors * S::LANES {
+                return S::tile::<E>(&tile);
             }
             let mut buffer = [0f32; 8 * 48];
-            S::tile::<E>(units, a, b, buffer.as_mut_ptr(), 3 * S::LANES, false);
+            S::tile::<E>(&Tile { c: buffer.as_mut_ptr(), stride: 3 * S::LANES, add: false, ..tile });
             for y in 0..height {
                 for x in 0..width {
                     let place = to.add(y * stride + x);

@@ -10,7 +10,10 @@ use std::arch::x86_64::{
     _mm256_sub_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
 };
 
-use super::{Element, Job, MOST_ROWS, Simd, bytes, prefetch, tile};
+use super::{
+    Element, Job, MOST_ROWS, Simd, bytes, prefetch,
+    tile::{Tile, tile},
+};
 
 /// 256-bit vectors. Twelve sums, three columns and one row of the micro-kernel fill the sixteen registers.
 #[derive(Clone, Copy)]
@@ -31,12 +34,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
+    unsafe fn tile<E: Element>(of: &Tile) {
         unsafe {
-            if E::PER_UNIT == 1 {
-                tile_f32(depth, a, b, c, stride, add);
+            if E::PER_UNIT == 1 && of.rows > Self::ROWS / 2 && of.vectors == 3 {
+                tile_f32(of);
             } else {
-                tile::<Self, E, { Self::ROWS }>(depth, a, b, c, stride, add);
+                tile::<Self, E, { Self::ROWS }, { Self::ROWS / 2 }>(of);
             }
         }
     }
@@ -224,13 +227,14 @@ unsafe fn nearest(v: __m256) -> __m256i {
     }
 }
 
-/// [`tile`] of f32 numbers, in which every register has its place: compilers broadcast two rows at a time, for which one
+/// A whole [`tile`] of f32 numbers, in which every register has its place: compilers broadcast two rows at a time, for which one
 /// register is missing, and the sum that they keep in memory instead makes the loop half as fast.
 ///
 /// # Safety
 /// As [`tile`]; `depth` is not 0.
 #[target_feature(enable = "avx2,fma")]
-unsafe fn tile_f32(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
+unsafe fn tile_f32(tile: &Tile) {
+    let Tile { depth, a, b, c, stride, add, .. } = *tile;
     let mut sums = [_mm256_set1_ps(0.0); 12];
     let [s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, s10, s11] = &mut sums;
     // SAFETY: reads `depth` units of 4 rows and of 24 columns; then as `tile`.

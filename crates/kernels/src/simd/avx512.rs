@@ -11,7 +11,10 @@ use std::arch::x86_64::{
     _mm512_storeu_ps, _mm512_sub_ps, _mm512_unpackhi_pd, _mm512_unpackhi_ps, _mm512_unpacklo_pd, _mm512_unpacklo_ps,
 };
 
-use super::{Element, Job, MOST_ROWS, Simd, bytes, tile};
+use super::{
+    Element, Job, MOST_ROWS, Simd, bytes,
+    tile::{Tile, tile},
+};
 
 /// 512-bit vectors; products of bf16 numbers are made in f32, of bytes in halves.
 #[derive(Clone, Copy)]
@@ -39,15 +42,8 @@ macro_rules! vectors_of_512_bits {
             }
 
             #[inline(always)]
-            unsafe fn tile<E: Element>(
-                depth: usize,
-                a: *const u32,
-                b: *const u32,
-                c: *mut f32,
-                stride: usize,
-                add: bool,
-            ) {
-                unsafe { tile::<Self, E, { Self::ROWS }>(depth, a, b, c, stride, add) }
+            unsafe fn tile<E: Element>(of: &Tile) {
+                unsafe { tile::<Self, E, { Self::ROWS }, { Self::ROWS / 2 }>(of) }
             }
 
             #[inline(always)]

@@ -1,7 +1,10 @@
 //! Sixteen lanes in plain Rust: for processors without vectors of which this crate knows, and to try the shapes of AVX-512 on
 //! every one in tests.
 
-use super::{Bf16, Element, Job, MOST_ROWS, Simd, tile};
+use super::{
+    Bf16, Element, Job, MOST_ROWS, Simd,
+    tile::{Tile, tile},
+};
 
 /// An array as a vector.
 #[derive(Clone, Copy)]
@@ -26,8 +29,8 @@ impl Simd for Emulated {
     }
 
     #[inline(always)]
-    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool) {
-        unsafe { tile::<Self, E, { Self::ROWS }>(depth, a, b, c, stride, add) }
+    unsafe fn tile<E: Element>(of: &Tile) {
+        unsafe { tile::<Self, E, { Self::ROWS }, { Self::ROWS / 2 }>(of) }
     }
 
     #[inline(always)]

@@ -10,6 +10,7 @@ mod avx512;
 mod bytes;
 pub(crate) mod emulated;
 mod math;
+mod tile;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use self::{
@@ -17,6 +18,7 @@ pub(crate) use self::{
     avx512::{Avx512, Avx512Bf16},
 };
 pub(crate) use math::{exp, sigmoid, tanh};
+pub(crate) use tile::Tile;
 
 /// The vectors of an instruction set.
 ///
@@ -35,8 +37,8 @@ pub(crate) trait Simd: Copy + 'static {
 
     /// Runs `job` compiled for this instruction set.
     unsafe fn execute<J: Job>(job: &J);
-    /// The micro-kernel, with as many rows as this instruction set has.
-    unsafe fn tile<E: Element>(depth: usize, a: *const u32, b: *const u32, c: *mut f32, stride: usize, add: bool);
+    /// The micro-kernel.
+    unsafe fn tile<E: Element>(tile: &Tile);
 
     unsafe fn splat(x: f32) -> Self::V;
     unsafe fn load(p: *const f32) -> Self::V;
@@ -171,47 +173,6 @@ fn to_bf16(x: f32) -> u32 {
     let bits = x.to_bits();
     let rounded = bits.wrapping_add(0x7fff + ((bits >> 16) & 1));
     (if x.is_nan() { bits | 0x0040_0000 } else { rounded }) & 0xffff_0000
-}
-
-/// The body of [`Simd::tile`]: `c[ROWS][3 * LANES]` becomes (or, with `add`, grows by) the product of a panel of `a`,
-/// `[depth][ROWS]` units, and one of `b`, `[depth][3 * LANES]` units.
-///
-/// # Safety
-/// The panels hold that many units, `c` has `ROWS` rows of `3 * LANES` numbers, `stride` apart; the processor has `S`.
-#[inline(always)]
-unsafe fn tile<S: Simd, E: Element, const ROWS: usize>(
-    depth: usize,
-    a: *const u32,
-    b: *const u32,
-    c: *mut f32,
-    stride: usize,
-    add: bool,
-) {
-    // SAFETY: every offset lies within the panels, and within the rows of `c`.
-    unsafe {
-        let (mut a, mut b) = (a.cast::<f32>(), b.cast::<f32>());
-        for row in 0..ROWS {
-            prefetch(c.add(row * stride), 3 * S::LANES);
-        }
-        let mut sums = [[S::splat(0.0); 3]; ROWS];
-        for _ in 0..depth {
-            let columns = [S::load(b), S::load(b.add(S::LANES)), S::load(b.add(2 * S::LANES))];
-            for (row, sums) in sums.iter_mut().enumerate() {
-                let left = S::splat(*a.add(row));
-                for (sum, column) in sums.iter_mut().zip(columns) {
-                    *sum = E::multiply_add::<S>(left, column, *sum);
-                }
-            }
-            a = a.add(ROWS);
-            b = b.add(3 * S::LANES);
-        }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (column, sum) in sums.into_iter().enumerate() {
-                let place = c.add(row * stride + column * S::LANES);
-                S::store(place, if add { S::add(S::load(place), sum) } else { sum });
-            }
-        }
-    }
 }
 
 /// Asks for `count` numbers behind `p` long before they are needed. Any address will do.

@@ -10,7 +10,7 @@ use crate::{
         product::{Target, multiply, pack_into, pack_left, pack_part, pack_right},
         scratch::Scratch,
     },
-    simd::{Element, Job, Simd, load_part, prefetch, store_part},
+    simd::{Element, Job, Simd, Tile, load_part, prefetch, store_part},
 };
 
 /// Operands of the backward pass (`csrc/native.h`): contiguous, f32; null where said.
@@ -98,7 +98,7 @@ unsafe fn through_time<S: Simd, E: Element>(operands: &GruBackward) {
         }
         let pair = [(); 2].map(|()| Packed::new(batch.div_ceil(S::ROWS), S::ROWS, 3 * gate));
         std::ptr::write_bytes(sums.floats(), 0, 4 * hidden);
-        let items = threads().min(weights.panels);
+        let items = threads().min(hidden.div_ceil(S::LANES));
         let barrier = Barrier::new(items);
         // For all threads: a lack of memory can only unwind from here.
         let a_thread = pair[0].panels * S::ROWS * width;
@@ -141,7 +141,7 @@ struct Steps<'a, E> {
 // SAFETY: pointers are numbers; those who use what they point to say why they may.
 unsafe impl<E> Sync for Steps<'_, E> {}
 
-/// One thread's panels of units.
+/// One thread's vectors of units.
 struct Own<'a, E> {
     steps: &'a Steps<'a, E>,
     own: Range<usize>,
@@ -154,8 +154,9 @@ impl<E: Element> Job for Own<'_, E> {
     unsafe fn run<S: Simd>(&self) {
         let steps = self.steps;
         let Sizes { time, hidden, .. } = steps.operands.sizes;
-        let panels = share(steps.weights.panels, steps.items, &self.own);
-        let units = panels.start * 3 * S::LANES..(panels.end * 3 * S::LANES).min(hidden);
+        // Not whole panels: they are wide, and of a few of them one thread may have many more than another.
+        let vectors = share(hidden.div_ceil(S::LANES), steps.items, &self.own);
+        let units = vectors.start * S::LANES..(vectors.end * S::LANES).min(hidden);
         // SAFETY: there is room for every item's products, and this one is this thread's.
         let buffer = unsafe { steps.products.add(self.own.start * steps.a_thread) };
         for time in (0..time).rev() {
@@ -166,11 +167,12 @@ impl<E: Element> Job for Own<'_, E> {
                 steps.gates::<S>(time, units.clone());
                 steps.pack::<S>(time, units.clone(), packed);
                 steps.barrier.wait(self.own.len());
-                for panel in panels.clone() {
+                for panel in vectors.start / 3..vectors.end.div_ceil(3) {
+                    let vectors = vectors.start.max(3 * panel)..vectors.end.min(3 * panel + 3);
                     if time > 0 {
-                        steps.prefetch(time - 1, panel * 3 * S::LANES, 3 * S::LANES);
+                        steps.prefetch(time - 1, vectors.start * S::LANES, vectors.len() * S::LANES);
                     }
-                    steps.recur::<S>(panel, packed, buffer);
+                    steps.recur::<S>(vectors, packed, buffer);
                 }
             }
         }
@@ -253,24 +255,32 @@ impl<E: Element> Steps<'_, E> {
         }
     }
 
-    /// Adds dG(t) W_hh to the gradient of the state before, for the units of a panel.
+    /// Adds dG(t) W_hh to the gradient of the state before, for some vectors of units of one panel.
     #[inline(always)]
-    unsafe fn recur<S: Simd>(&self, panel: usize, packed: &Packed, buffer: *mut f32) {
+    unsafe fn recur<S: Simd>(&self, vectors: Range<usize>, packed: &Packed, buffer: *mut f32) {
         let Sizes { batch, hidden, .. } = self.operands.sizes;
         let width = 3 * S::LANES;
-        let unit = panel * width;
-        // SAFETY: the panels exist, and `buffer` has room for all their rows.
+        let (panel, unit) = (vectors.start / 3, vectors.start * S::LANES);
+        // SAFETY: the panels and these vectors of theirs exist, and `buffer` has room for all their rows.
         unsafe {
             for depth in (0..packed.depth).step_by(S::DEPTH) {
                 let units = S::DEPTH.min(packed.depth - depth);
                 for row in 0..packed.panels {
-                    let (a, b) = (packed.at(row, depth), self.weights.at(panel, depth));
-                    S::tile::<E>(units, a, b, buffer.add(row * S::ROWS * width), width, depth > 0);
+                    S::tile::<E>(&Tile {
+                        depth: units,
+                        a: packed.at(row, depth),
+                        b: self.weights.at(panel, depth).add(vectors.start % 3 * S::LANES),
+                        c: buffer.add(row * S::ROWS * width),
+                        stride: width,
+                        add: depth > 0,
+                        rows: batch - row * S::ROWS,
+                        vectors: vectors.len(),
+                    });
                 }
             }
             for row in 0..batch {
                 let to = self.operands.d_state.add(row * hidden + unit);
-                for start in (0..width.min(hidden - unit)).step_by(S::LANES) {
+                for start in (0..(vectors.len() * S::LANES).min(hidden - unit)).step_by(S::LANES) {
                     let count = S::LANES.min(hidden - unit - start);
                     let sum = S::add(load_part::<S>(to.add(start), count), S::load(buffer.add(row * width + start)));
                     store_part::<S>(to.add(start), sum, count);

@@ -10,7 +10,7 @@ use crate::{
         product::{Target, multiply, pack_gates, pack_left, pack_part, pack_right},
         scratch::Scratch,
     },
-    simd::{Element, Job, Simd, load_part, prefetch, sigmoid, store_part, tanh},
+    simd::{Element, Job, Simd, Tile, load_part, prefetch, sigmoid, store_part, tanh},
 };
 
 /// Operands of the forward pass (`csrc/native.h`): contiguous, f32.
@@ -106,7 +106,8 @@ impl<E: Element> Job for Own<'_, E> {
         let panels = share(steps.weights.panels, steps.items, &self.own);
         // SAFETY: there are sums for every item, and this one is this thread's.
         let sums = unsafe { steps.sums.add(self.own.start * steps.a_thread) };
-        for time in 0..steps.operands.sizes.time {
+        let Sizes { time, batch, .. } = steps.operands.sizes;
+        for time in 0..time {
             let (before, after) = (steps.states[time % 2], steps.states[(time + 1) % 2]);
             for panel in panels.clone() {
                 // SAFETY: the panels exist, `sums` has room for all rows; only this thread writes these units.
@@ -117,7 +118,16 @@ impl<E: Element> Job for Own<'_, E> {
                         for row in 0..before.panels {
                             let to = sums.add(row * S::ROWS * 3 * S::LANES);
                             let (a, b) = (before.at(row, depth), steps.weights.at(panel, depth));
-                            S::tile::<E>(units, a, b, to, 3 * S::LANES, depth > 0);
+                            S::tile::<E>(&Tile {
+                                depth: units,
+                                a,
+                                b,
+                                c: to,
+                                stride: 3 * S::LANES,
+                                add: depth > 0,
+                                rows: batch - row * S::ROWS,
+                                vectors: 3,
+                            });
                         }
                     }
                     steps.gates::<S>(time, panel, sums);
