@@ -68,7 +68,8 @@ fn a_reader_is_trained_scored_and_asked() {
     let place = workplace();
     let planned = place.succeed("train -c q.toml --dry-run");
     assert!(planned.contains("240 questions about 120 contexts") && !place.path("reader").exists(), "{planned}");
-    let table = place.succeed("train -c q.toml");
+    // Long enough that the last bits of the arithmetic do not decide how much is learned.
+    let table = place.succeed("train -c q.toml --set train.epochs=24.0");
     for part in ["training", "validation exact match", "test f1", "best checkpoint"] {
         assert!(table.contains(part), "{table} lacks {part:?}");
     }
