@@ -6,9 +6,10 @@
 Sets: sentiment, spam, spam-mail, question-type, topic, imdb, squad, babi-qa1, babi-qa4, cmrc, mafand-en-yo, tatoeba-en-fr,
 multi30k-de-en, multi30k-en-de (configs/finetune/SET.toml, with the data sets under data/); the first five unless named. Of
 questions and translations, labels are rows; sets of parallel files, or whose validation data is cut from the training file, are
-only learned from whole (--labels all). Every training is a run of its own under runs/finetune-table. What has finished is not done again, and what was stopped goes on: stop it whenever you like and start it
-once more. Figures are those of the validation data, means over the seeds. Needs a release build (`cargo build --release -p
-grulm-finetuner`) and the pretrained models that the configs name.
+only learned from whole (--labels all). Every training is a run of its own under runs/finetune-table. What has finished is not
+done again, and what was stopped goes on: stop it whenever you like and start it once more. Figures are those of the validation
+data, means over the seeds. Needs a release build (`cargo build --release -p grulm-finetuner`) and the pretrained models that the
+configs name.
 """
 
 import argparse
@@ -137,7 +138,7 @@ def main():
         config = Path(f"configs/finetune/{name}.toml")
         section = tomllib.loads(config.read_text())["task"]
         task, labels_of_set = section["kind"], chosen.labels.split(",")
-        if isinstance(section["train"], dict) or "valid_last" in section:
+        if isinstance(section["train"], dict) or {"valid_last", "valid_fraction"} & section.keys():
             labels_of_set = ["all"]
         figures = FIGURES[task]
         if task != kind:

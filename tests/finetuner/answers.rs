@@ -231,6 +231,11 @@ fn a_run_resumes_bit_for_bit() {
 #[test]
 fn questions_that_do_not_fit_are_named() {
     let place = workplace();
+    let ran = place.run("train -c q.toml --set task.valid=[] --set task.valid_last=500");
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    for part in ["`task.valid_last` = 500", "none of the 240 questions"] {
+        assert!(ran.stderr.contains(part), "{}", ran.stderr);
+    }
     let good = place.read("train.jsonl");
     let check = |name: &str, text: &str, status: i32, says: &[&str]| {
         place.write(name, text);

@@ -218,6 +218,16 @@ fn pairs_that_do_not_fit_are_named() {
     place.write("empty.jsonl", "");
     check("--set task.train=[\"empty.jsonl\"]", 2, &["`task.train` = \"empty.jsonl\"", "pairs to learn from"]);
     check("--set train.sequence_length=1", 2, &["1200 pairs", "at most 1 tokens a side"]);
+    check(
+        "--set task.train.source=[\"valid.xx\"] --set task.train.target=[\"valid.en\"] --set task.valid=[] \
+         --set task.valid_fraction=0.999999",
+        2,
+        &["`task.valid_fraction` = 0.999999", "none of the 30 pairs"],
+    );
+    // A file may stand beside several others.
+    let twice =
+        "--set task.train.source=[\"train.xx\",\"train.xx\"] --set task.train.target=[\"train.en\",\"train.en\"]";
+    assert!(place.succeed(&format!("train -c c.toml --dry-run {twice}")).contains("2,400 pairs"));
     let evaluate = place.run("evaluate pretrained --data valid.xx --references valid.en");
     assert_eq!(evaluate.status, Some(2), "{}", evaluate.stderr);
 }
@@ -228,7 +238,7 @@ fn odd_pairs_are_learned_from_and_translated() {
     let long = "gutil ".repeat(10_000);
     let mut odd = rows(&place, "valid");
     for (source, target) in
-        [("", ""), ("", "Nothing."), (long.trim(), "Long."), ("a\u{2028}b\u{0}", "\u{85}"), ("🦀 北京", "Crab.")]
+        [("", ""), ("", "Nothing."), (long.trim(), "Long."), ("a\u{2028}b\u{0}", "\u{85}\u{0}"), ("🦀 北京", "Crab.")]
     {
         odd += &format!("{}\n", serde_json::json!({"source": source, "target": target}));
     }
@@ -238,6 +248,7 @@ fn odd_pairs_are_learned_from_and_translated() {
     let ran = place.run(&format!("train -c c.toml {settings} {short}"));
     assert_eq!(ran.status, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("3 with an empty side, ") && ran.stdout.contains("not learned from"), "{}", ran.stderr);
+    assert!(ran.stderr.contains("changes 1 of 35 validation references"), "{}", ran.stderr);
     place.succeed("predict model --input odd.jsonl --output out.jsonl");
     let out = json_lines(&place.read("out.jsonl"));
     assert_eq!(out.len(), 35);

@@ -158,6 +158,9 @@ fn texts_do_not_disturb_each_other() {
             assert!((alone.score - expect.score).abs() < 1e-4);
         }
     }
+    // However long the source is.
+    let short = find(&texts, &Search { max_length: 2, ..by });
+    assert!(short.iter().all(|found| found.tokens.len() <= 2) && short.iter().any(|found| !found.ended), "{short:?}");
     // The likeliest token at each step, by the model itself.
     let batch = TextBatch::new(vec![ids(&tokenizer, texts[2])]);
     let source = no_grad(|| model.read(&batch, None, Compute::fp32())).unwrap();
