@@ -92,9 +92,9 @@ struct Texts {
 }
 
 /// What the mean product of two words' units is multiplied by at first. Untrained, that of a word with itself is about 0.7 and that
-/// of two words 0.2: among a dozen words of a question the same one gets nine tenths of a softmax's weight, and where there is
-/// none no other one gets most of it, which would be noise.
-const ALIKE: f64 = 11.0;
+/// of two words 0.2, less apart where a model knows few words: the same one gets nearly all of a softmax's weight. By their sum,
+/// which grows with the width, a word that is not there would be found all the same, in some other one.
+const ALIKE: f64 = 30.0;
 
 /// Added to the variance where layers are normalised.
 const EPSILON: f64 = 1e-5;
