@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, fs, path::Path};
 
 use anyhow::Context as _;
-use grulm_kernels::Kernels;
 use grulm_model::{ModelConfig, Params};
 use grulm_tasks::{Bundle, BundleModel, Provenance, bundle::Rounded};
 use serde::Serialize;
@@ -76,6 +75,7 @@ impl Inspection {
         let named = |pointer| tokenizer.pointer(pointer).and_then(Value::as_str);
         let level = if named("/decoder/type") == Some("ByteLevel") { "byte-level " } else { "" };
         let kind = format!("{level}{}", named("/model/type").unwrap_or("not named"));
+        let compute = grulm_kernels::Compute::fastest(None, None, device);
         Ok(Self {
             folder: folder.display().to_string(),
             vocab_size: bundle.model.vocab_size(),
@@ -89,8 +89,8 @@ impl Inspection {
             files: file_sizes(folder)?,
             compute: Compute {
                 device: device_name(device),
-                precision: Kernels::best().fastest_precision(device).name(),
-                kernels: if device.is_cuda() { "cuDNN" } else { Kernels::best().name() },
+                precision: compute.precision.name(),
+                kernels: if device.is_cuda() { "cuDNN" } else { compute.kernels.name() },
             },
         })
     }

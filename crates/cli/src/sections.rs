@@ -30,8 +30,7 @@ pub trait Sections: Clone + Serialize + DeserializeOwned + Validate {
 
     /// What computes on `device`, and in which arithmetic.
     fn compute(&self, device: Device) -> Compute {
-        let kernels = self.run().kernels.resolve();
-        Compute { precision: self.train().precision.resolve(device, kernels), kernels }
+        Compute::fastest(self.run().kernels.named(), self.train().precision.named(), device)
     }
 
     /// Turns `train.precision = "auto"` into what it means for this run. On a CPU it may be measured, so what it meant when

@@ -62,13 +62,12 @@ pub(crate) fn adapt(
     if settings.precision == PrecisionSetting::Auto {
         settings.precision = config.train.precision;
     }
-    let kernels = config.run.kernels.resolve();
     let batching = Batching {
         batch_size: settings.batch_size,
         sequence_length: settings.sequence_length,
         seed: config.run.seed,
         penalties: settings.output_penalties(),
-        compute: Compute { precision: settings.precision.resolve(device, kernels), kernels },
+        compute: Compute::fastest(config.run.kernels.named(), settings.precision.named(), device),
     };
     let split = |text: &Examples| TokenSplit { stream: text.stream().clone(), bytes: text.bytes() };
     let assembled =

@@ -4,7 +4,11 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use crate::{Error, Precision, autocast, native::Table, simd::Isa};
+use crate::{
+    Error, Precision, autocast,
+    native::Table,
+    simd::{Isa, has_tiles},
+};
 
 /// Which implementation of the recurrent layer and of the softmax's loss runs on a CPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +22,7 @@ pub enum Kernels {
 }
 
 impl Kernels {
-    /// The fastest for this processor.
+    /// The fastest for this processor in f32.
     #[must_use]
     pub fn best() -> Self {
         Isa::detect().map_or(Self::Portable, Self::Native)
@@ -37,8 +41,7 @@ impl Kernels {
     /// The faster arithmetic on `device`.
     ///
     /// Own kernels are faster in bf16 where the processor multiplies it. What libtorch's products do best is measured.
-    #[must_use]
-    pub fn fastest_precision(self, device: Device) -> Precision {
+    fn fastest_precision(self, device: Device) -> Precision {
         match self {
             Self::Native(Isa::Avx512Bf16) if device == Device::Cpu => Precision::Bf16,
             Self::Native(_) if device == Device::Cpu => Precision::Fp32,
@@ -61,6 +64,28 @@ impl Compute {
     #[must_use]
     pub fn fp32() -> Self {
         Self { precision: Precision::Fp32, kernels: Kernels::best() }
+    }
+
+    /// What is fastest on `device`, of what is not chosen.
+    ///
+    /// A processor with tiles (Intel's AMX) multiplies bf16 several times as fast in them as in vectors. libtorch's products use
+    /// tiles and this crate's do not, so that bf16 is [`Kernels::Portable`] there.
+    #[must_use]
+    pub fn fastest(kernels: Option<Kernels>, precision: Option<Precision>, device: Device) -> Self {
+        Self::choose(kernels, precision, device, Kernels::best(), has_tiles())
+    }
+
+    fn choose(
+        kernels: Option<Kernels>,
+        precision: Option<Precision>,
+        device: Device,
+        own: Kernels,
+        tiles: bool,
+    ) -> Self {
+        let in_bf16 = if tiles { Kernels::Portable } else { own };
+        let precision = precision.unwrap_or_else(|| kernels.unwrap_or(in_bf16).fastest_precision(device));
+        let in_precision = if precision == Precision::Bf16 { in_bf16 } else { own };
+        Self { precision, kernels: kernels.unwrap_or(in_precision) }
     }
 
     /// The kernels of this crate for tensors on `device`, where they are to run there.
@@ -105,4 +130,33 @@ pub fn product_speed(compute: Compute, device: Device) -> Result<f64, Error> {
         count += 1;
     }
     Ok(2.0 * (WIDTH as f64).powi(3) * f64::from(count) / begun.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_chosen_is_what_is_fastest() {
+        let vectors = Kernels::Native(Isa::Avx512Bf16);
+        let check = |kernels, precision, tiles, expect: (Option<Precision>, Kernels)| {
+            let found = Compute::choose(kernels, precision, Device::Cpu, vectors, tiles);
+            let (expect_precision, expect_kernels) = expect;
+            assert_eq!(found.kernels, expect_kernels, "{kernels:?} {precision:?} {tiles}");
+            if let Some(expect) = expect_precision {
+                assert_eq!(found.precision, expect, "{kernels:?} {precision:?} {tiles}");
+            }
+        };
+        let (fp32, bf16) = (Some(Precision::Fp32), Some(Precision::Bf16));
+        check(None, None, false, (bf16, vectors));
+        check(None, bf16, false, (bf16, vectors));
+        check(None, fp32, false, (fp32, vectors));
+        check(None, bf16, true, (bf16, Kernels::Portable));
+        check(None, fp32, true, (fp32, vectors));
+        check(Some(vectors), None, true, (bf16, vectors));
+        check(Some(Kernels::Libtorch), bf16, true, (bf16, Kernels::Libtorch));
+        // Measured: whatever it is, kernels and precision go together.
+        let found = Compute::choose(None, None, Device::Cpu, vectors, true);
+        assert_eq!(found.kernels == vectors, found.precision == Precision::Fp32, "{found:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use grulm_config::Invalid;
-use grulm_kernels::{Kernels, Precision};
+use grulm_kernels::Precision;
 use grulm_model::OutputPenalties;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use tch::Device;
@@ -255,13 +255,13 @@ pub enum PrecisionSetting {
 }
 
 impl PrecisionSetting {
-    /// What it means on `device` with `kernels`.
+    /// The one that is named.
     #[must_use]
-    pub fn resolve(self, device: Device, kernels: Kernels) -> Precision {
+    pub fn named(self) -> Option<Precision> {
         match self {
-            Self::Auto => kernels.fastest_precision(device),
-            Self::Fp32 => Precision::Fp32,
-            Self::Bf16 => Precision::Bf16,
+            Self::Auto => None,
+            Self::Fp32 => Some(Precision::Fp32),
+            Self::Bf16 => Some(Precision::Bf16),
         }
     }
 }
@@ -330,7 +330,7 @@ mod tests {
             assert_eq!((config.total_steps(batches), config.steps_per_epoch(batches)), (total, epoch), "{text}");
             assert_eq!(config.evaluate_every(batches), epoch, "{text}");
         }
-        assert_eq!(check("precision = 'fp32'").precision.resolve(Device::Cpu, Kernels::Portable), Precision::Fp32);
+        assert_eq!(check("precision = 'fp32'").precision.named(), Some(Precision::Fp32));
     }
 
     #[test]

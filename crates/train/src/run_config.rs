@@ -92,13 +92,13 @@ pub enum KernelsSetting {
 }
 
 impl KernelsSetting {
-    /// What it means on this processor.
+    /// The one that is named.
     #[must_use]
-    pub fn resolve(self) -> Kernels {
+    pub fn named(self) -> Option<Kernels> {
         match self {
-            Self::Auto => Kernels::best(),
-            Self::Portable => Kernels::Portable,
-            Self::Libtorch => Kernels::Libtorch,
+            Self::Auto => None,
+            Self::Portable => Some(Kernels::Portable),
+            Self::Libtorch => Some(Kernels::Libtorch),
         }
     }
 }

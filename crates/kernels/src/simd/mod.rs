@@ -288,3 +288,21 @@ fn detect() -> Option<Isa> {
 fn detect() -> Option<Isa> {
     None
 }
+
+/// Whether the processor has tiles of bf16 numbers (AMX).
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn has_tiles() -> bool {
+    use std::arch::x86_64::{__cpuid, __cpuid_count};
+
+    // Leaf 7: bit 22 says AMX-BF16, bit 24 AMX-TILE.
+    const TILES: u32 = 1 << 22 | 1 << 24;
+    // SAFETY: every x86-64 processor has the instruction, and leaf 0 says which leaves there are.
+    #[allow(unused_unsafe, reason = "safe since Rust 1.94")]
+    let features = unsafe { if __cpuid(0).eax < 7 { 0 } else { __cpuid_count(7, 0).edx } };
+    features & TILES == TILES
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) fn has_tiles() -> bool {
+    false
+}

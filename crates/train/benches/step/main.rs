@@ -12,7 +12,7 @@ mod plain;
 
 use std::{io::BufRead as _, process::Command, time::Instant};
 
-use grulm_kernels::{Compute, Kernels, Precision, product_speed};
+use grulm_kernels::{Compute, Precision, product_speed};
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
@@ -111,7 +111,7 @@ fn main() {
         _ => SETUPS.to_vec(),
     };
     let threads = tch::get_num_threads();
-    println!("{} kernels, {threads} threads, medians of {rounds} rounds\n", Kernels::best().name());
+    println!("{} kernels, {threads} threads, medians of {rounds} rounds\n", kernels());
     if args.iter().any(|arg| arg == "--memory") {
         return memory(&chosen);
     }
@@ -120,6 +120,13 @@ fn main() {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     chosen.into_iter().for_each(|setup| compare(setup, rounds));
+}
+
+/// Those of both precisions.
+fn kernels() -> String {
+    let [fp32, bf16] = [Precision::Fp32, Precision::Bf16]
+        .map(|precision| Compute::fastest(None, Some(precision), Device::Cpu).kernels.name());
+    if fp32 == bf16 { fp32.to_owned() } else { format!("{fp32} (in bf16: {bf16})") }
 }
 
 /// Times the steps of all kinds by turns and prints a row for each.
@@ -141,7 +148,7 @@ fn compare(setup: Setup, rounds: usize) {
     });
     for ((name, _, precision), seconds) in KINDS.into_iter().zip(medians) {
         let speed = setup.operations() / seconds;
-        let ceiling = product_speed(Compute { precision, kernels: Kernels::best() }, Device::Cpu).unwrap();
+        let ceiling = product_speed(Compute::fastest(None, Some(precision), Device::Cpu), Device::Cpu).unwrap();
         println!(
             "| {} | {name} | {seconds:.3} | {:.0} | {:.0} | {:.0} % | {:.2} | {:.2} |",
             setup.name,
@@ -158,7 +165,7 @@ fn compare(setup: Setup, rounds: usize) {
 /// its input by the seconds and the loss of a step, which follows one that is not timed.
 fn turns(mut step: Box<dyn FnMut() -> f64>) {
     step();
-    println!("\"{} kernels\"", Kernels::best().name());
+    println!("\"{} kernels\"", kernels());
     for line in std::io::stdin().lock().lines() {
         line.unwrap();
         step();

@@ -1,6 +1,6 @@
 //! A step as the training loop makes it.
 
-use grulm_kernels::{Compute, Kernels, Precision};
+use grulm_kernels::{Compute, Precision};
 use grulm_model::{DropoutConfig, LanguageModel, ModelConfig, Param, Reading};
 use grulm_train::{Gradient, Optimizer, TrainConfig};
 use tch::{Device, Kind, Tensor};
@@ -25,7 +25,7 @@ pub(crate) fn stepper(setup: Setup, precision: Precision) -> Box<dyn FnMut() -> 
     let count = (setup.batch * setup.time) as f64;
     let options = (Kind::Float, Device::Cpu);
     let (scale, found_inf) = (Tensor::full([], count, options), Tensor::zeros([], options));
-    let compute = Compute { precision, kernels: Kernels::best() };
+    let compute = Compute::fastest(None, Some(precision), Device::Cpu);
     Box::new(move || {
         model.params().zero_grad();
         let (loss, after) = model.loss(Reading::Forward, (&inputs, &targets), &carry, None, compute).unwrap();
