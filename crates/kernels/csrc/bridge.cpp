@@ -3,9 +3,13 @@
 
 #include "bridge.h"
 
+#include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/gru.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 
 #include <cstdlib>
 #include <vector>
@@ -18,6 +22,11 @@ std::vector<at::Tensor> gather(at::Tensor* const* tensors, size_t count) {
   for (size_t i = 0; i < count; ++i) out.push_back(*tensors[i]);
   return out;
 }
+
+// libtorch warns in every call whose weights do not lie in one buffer; those of weight dropout cannot.
+struct Silence final : c10::WarningHandler {
+  void process(const c10::Warning&) override {}
+};
 
 }  // namespace
 
@@ -48,6 +57,37 @@ char* grulm_autocast(bool cuda, bool enabled, bool* before) {
     at::autocast::set_autocast_enabled(device, enabled);
     at::autocast::set_autocast_cache_enabled(true);
     if (!enabled) at::autocast::clear_cache();
+  });
+}
+
+// libtorch's GRU on a GPU, which is cuDNN's, of f32; `tf32`: in products of numbers rounded to 11 bits. Autocast is kept out: whatever
+// its type, it makes the layer one of fp16, whose range is too small for the gradients of a summed loss.
+char* grulm_cudnn_gru(const at::Tensor* x, const at::Tensor* h0, const at::Tensor* w_ih, const at::Tensor* w_hh,
+                      const at::Tensor* b_ih, const at::Tensor* b_hh, bool tf32, at::Tensor** y, at::Tensor** last) {
+  return grulm::guarded([&] {
+    const c10::impl::ExcludeDispatchKeyGuard explicit_types{c10::autocast_dispatch_keyset};
+    Silence silence;
+    const c10::WarningUtils::WarningHandlerGuard guard{&silence};
+    // For the whole process: the backward pass is to find it, too.
+    at::globalContext().setFloat32Precision(at::Float32Backend::CUDA, at::Float32Op::RNN,
+                                            tf32 ? at::Float32Precision::TF32 : at::Float32Precision::IEEE);
+    bool learns = false;
+    for (const auto* operand : {x, h0, w_ih, w_hh, b_ih, b_hh}) learns |= operand->requires_grad();
+    const auto [outputs, state] =
+        at::gru(x->to(at::kFloat), h0->unsqueeze(0).contiguous(),
+                {w_ih->contiguous(), w_hh->contiguous(), b_ih->contiguous(), b_hh->contiguous()}, /*has_biases=*/true,
+                /*num_layers=*/1, /*dropout=*/0.0, /*train=*/learns && at::GradMode::is_enabled(),
+                /*bidirectional=*/false, /*batch_first=*/false);
+    *y = new at::Tensor(outputs);
+    *last = new at::Tensor(state.squeeze(0));
+  });
+}
+
+// A copy of `host` on a GPU, from pinned memory: the host does not wait for it.
+char* grulm_upload(const at::Tensor* host, int gpu, at::Tensor** copy) {
+  return grulm::guarded([&] {
+    const at::Device device{at::kCUDA, static_cast<c10::DeviceIndex>(gpu)};
+    *copy = new at::Tensor(host->pin_memory().to(at::TensorOptions{device}, /*non_blocking=*/true));
   });
 }
 

@@ -1,6 +1,6 @@
 //! Declarations of what `csrc` holds.
 
-use std::ffi::{CStr, c_char, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 
 use tch::Tensor;
 use torch_sys::C_tensor;
@@ -70,6 +70,18 @@ unsafe extern "C" {
         body: unsafe extern "C" fn(*const c_void, usize, usize),
         context: *const c_void,
     );
+    pub(crate) fn grulm_cudnn_gru(
+        x: *const C_tensor,
+        h0: *const C_tensor,
+        weight_ih: *const C_tensor,
+        weight_hh: *const C_tensor,
+        bias_ih: *const C_tensor,
+        bias_hh: *const C_tensor,
+        tf32: bool,
+        y: *mut *mut C_tensor,
+        last: *mut *mut C_tensor,
+    ) -> *mut c_char;
+    pub(crate) fn grulm_upload(host: *const C_tensor, gpu: c_int, copy: *mut *mut C_tensor) -> *mut c_char;
     pub(crate) fn grulm_autocast(cuda: bool, enabled: bool, before: *mut bool) -> *mut c_char;
 }
 

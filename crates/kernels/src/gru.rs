@@ -25,7 +25,8 @@ const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bia
 /// `x` is `[T, B, I]`, `h` the f32 state before it, `[B, H]`. Returns the outputs `[T, B, H]` and the f32 state after the
 /// last step `[B, H]`.
 ///
-/// On a CUDA device, and with [`Kernels::Libtorch`], this is libtorch's GRU (there: cuDNN's), and the precision acts through
+/// On a CUDA device this is cuDNN's layer: in f32, and in TF32 (the range of f32, 10 bits behind the point) where the precision
+/// is bf16, whatever autocast says. With [`Kernels::Libtorch`] it is libtorch's, and the precision acts through
 /// [`autocast`](crate::autocast). Otherwise it has a backward pass of its own, can be differentiated once, and the
 /// precision is the type of its products, whatever autocast says. The backward pass of this crate's own kernels writes over
 /// what the forward pass kept, so that it can be run once.
@@ -35,7 +36,7 @@ const OPERANDS: [&str; 6] = ["x", "h", "weight_ih", "weight_hh", "bias_ih", "bia
 pub fn gru(x: &Tensor, h: &Tensor, weights: &GruWeights<'_>, compute: Compute) -> Result<(Tensor, Tensor), Error> {
     check_operands(x, h, weights)?;
     let GruWeights { weight_ih, weight_hh, bias_ih, bias_hh } = *weights;
-    if x.device().is_cuda() || compute.kernels == Kernels::Libtorch {
+    if compute.kernels == Kernels::Libtorch && !x.device().is_cuda() {
         let weights = [weight_ih, weight_hh, bias_ih, bias_hh];
         let (y, last) = x
             .f_gru(&h.unsqueeze(0), &weights, true, 1, 0.0, false, false, false)
@@ -64,7 +65,8 @@ pub fn flatten(weights: &GruWeights<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// The layer with a backward pass of its own: the kernels of `table`, or over libtorch's products. The operands fit.
+/// The layer outside of autocast: cuDNN's on a CUDA device, elsewhere the kernels of `table` or the one over libtorch's products.
+/// The operands fit.
 fn layer(
     x: &Tensor,
     h: &Tensor,
@@ -83,6 +85,9 @@ fn layer(
         bridge::check(match table {
             Some(table) => {
                 bridge::grulm_native_gru(x_, h_, w_ih, w_hh, b_ih, b_hh, bf16, table, &raw mut y, &raw mut last)
+            }
+            None if x.device().is_cuda() => {
+                bridge::grulm_cudnn_gru(x_, h_, w_ih, w_hh, b_ih, b_hh, bf16, &raw mut y, &raw mut last)
             }
             None => bridge::grulm_gru(x_, h_, w_ih, w_hh, b_ih, b_hh, bf16, &raw mut y, &raw mut last),
         })?;

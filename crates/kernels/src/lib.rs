@@ -34,6 +34,7 @@ mod random;
 mod sequence;
 mod simd;
 mod softmax;
+mod upload;
 
 pub use adamw::{AdamWStep, fused_adamw};
 pub use compute::{Compute, Kernels, product_speed};
@@ -43,6 +44,7 @@ pub use random::{GOLDEN, dropout_mask, mix, random_bits};
 pub use sequence::{Packing, Sequence, SequenceWeights};
 pub use simd::Isa;
 pub use softmax::{logits, nll, nll_sum};
+pub use upload::upload;
 
 /// What an operand is and should be, or libtorch's message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -80,7 +80,7 @@ fn fill(key: u64, threshold: u32, scale: f32, numbers: Numbers) {
     });
 }
 
-/// The same numbers by libtorch's operations: a copy from the host would have to wait for the device.
+/// The same numbers by libtorch's operations, as few as will do: each is a launch, and most masks are small.
 fn on_device(key: u64, shape: &[i64], threshold: u32, scale: f32, device: Device) -> Result<Tensor, tch::TchError> {
     // Shifts of signed numbers drag the sign along.
     let shifted = |x: &Tensor, by: u32| {
@@ -88,14 +88,16 @@ fn on_device(key: u64, shape: &[i64], threshold: u32, scale: f32, device: Device
     };
     let count = shape.iter().product::<i64>();
     let hashes = count.unsigned_abs().div_ceil(A_HASH as u64).cast_signed();
-    let counter = Tensor::f_arange(hashes, (Kind::Int64, device))?.f_add_scalar(1)?;
+    let counter = Tensor::f_arange_start(1, hashes + 1, (Kind::Int64, device))?;
     let mut x = counter.f_mul_scalar(GOLDEN.cast_signed())?.f_add_scalar(key.cast_signed())?;
     for (shift, factor) in MIX {
         x = x.f_bitwise_xor_tensor(&shifted(&x, shift)?)?.f_mul_scalar(factor.cast_signed())?;
     }
     x = x.f_bitwise_xor_tensor(&shifted(&x, LAST_SHIFT)?)?;
-    let lanes = (0..A_HASH as u32).map(|lane| shifted(&x, 16 * lane)?.f_bitwise_and(0xffff));
-    let lanes = Tensor::f_stack(&lanes.collect::<Result<Vec<_>, _>>()?, 1)?.f_view(-1)?.f_narrow(0, 0, count)?;
+    // Of a dragged sign, the lowest 16 bits have nothing.
+    let lanes = Tensor::f_arange_start_step(0, 64, 16, (Kind::Int64, device))?;
+    let lanes = x.f_unsqueeze(1)?.f_bitwise_right_shift(&lanes)?.f_bitwise_and(0xffff)?;
+    let lanes = lanes.f_view(-1)?.f_narrow(0, 0, count)?;
     lanes.f_ge(i64::from(threshold))?.f_to_kind(Kind::Float)?.f_mul_scalar(f64::from(scale))?.f_view(shape)
 }
 

@@ -39,7 +39,7 @@ fn by_head(x: &Tensor, heads: i64) -> Result<Tensor, Error> {
 pub(crate) fn mean_of_texts(x: &Tensor, lengths: &[i64]) -> Result<Tensor, Error> {
     let outside = outside(lengths, x.size3()?.0, x.device())?.f_transpose(0, 1)?.f_unsqueeze(2)?;
     let sum = x.f_masked_fill(&outside, 0.0)?.f_sum_dim_intlist([0i64].as_slice(), false, Kind::Float)?;
-    let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_to_kind(Kind::Float)?;
+    let lengths = grulm_kernels::upload(lengths, x.device())?.f_to_kind(Kind::Float)?;
     Ok(sum.f_div(&lengths.f_unsqueeze(1)?)?)
 }
 

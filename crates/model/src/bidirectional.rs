@@ -25,7 +25,7 @@ impl Turn {
             from * lanes + lane as i64
         };
         let rows: Vec<i64> = (0..time).flat_map(|t| lengths.iter().enumerate().map(move |own| row(t, own))).collect();
-        Ok(Self { rows: Tensor::from_slice(&rows).f_to_device(device)? })
+        Ok(Self { rows: grulm_kernels::upload(&rows, device)? })
     }
 
     /// `x` `[T, B, H]` with every text turned around.

@@ -78,9 +78,10 @@ impl Params {
     }
 
     /// Adds a weight of zeros that gradient descent leaves alone, and returns a handle to it. It is saved and loaded with the
-    /// others, but iteration passes it by.
+    /// others, but iteration passes it by, and it lies on the CPU, whatever the device: what looks up a few of its numbers at a
+    /// time would only wait for a GPU.
     pub fn add_fixed(&mut self, name: impl Into<String>, shape: &[i64]) -> Tensor {
-        let tensor = Tensor::zeros(shape, (Kind::Float, self.device));
+        let tensor = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
         let handle = tensor.shallow_clone();
         self.fixed.push((name.into(), tensor));
         handle
@@ -97,7 +98,7 @@ impl Params {
         self.iter().all(|param| param.group >= group || !param.tensor.requires_grad())
     }
 
-    /// Where the weights lie.
+    /// Where the weights that learn by gradient descent lie.
     #[must_use]
     pub fn device(&self) -> Device {
         self.device

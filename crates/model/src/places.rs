@@ -11,6 +11,6 @@ pub(crate) fn places(time: i64, device: Device) -> Result<Tensor, Error> {
 
 /// Places behind the end of texts of these lengths, among `time`: bool `[B, time]`.
 pub(crate) fn outside(lengths: &[i64], time: i64, device: Device) -> Result<Tensor, Error> {
-    let lengths = Tensor::from_slice(lengths).f_to_device(device)?.f_unsqueeze(1)?;
+    let lengths = grulm_kernels::upload(lengths, device)?.f_unsqueeze(1)?;
     Ok(places(time, device)?.f_ge_tensor(&lengths)?)
 }

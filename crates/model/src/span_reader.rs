@@ -1,6 +1,6 @@
 //! Reading contexts with questions in mind, up to where answers begin and end.
 
-use grulm_kernels::{Compute, autocast};
+use grulm_kernels::{Compute, autocast, upload};
 use tch::{Kind, Tensor};
 
 use crate::{
@@ -167,8 +167,7 @@ impl SpanReader {
     ) -> Result<(Tensor, Tensor), Error> {
         let noise_of = |part: &str| noise.map(|noise| Noise { site: noise.site.named(part), ..*noise });
         let device = rows.features.device();
-        let index = |places: &[i64]| Tensor::from_slice(places).f_to_device(device);
-        let (context_of, question_of) = (index(&rows.contexts)?, index(&rows.questions)?);
+        let (context_of, question_of) = (upload(&rows.contexts, device)?, upload(&rows.questions, device)?);
 
         let (asked, _) = self.texts(questions, noise_of("questions").as_ref(), compute)?;
         let behind = questions.outside()?;

@@ -30,7 +30,7 @@ impl SpanPointers {
     /// are its borders: no span begins or ends there.
     pub(crate) fn scores(&self, x: &Tensor, question: &Tensor, lengths: &[i64]) -> Result<SpanScores, Error> {
         let (time, rows, _) = x.size3()?;
-        let lengths = Tensor::from_slice(lengths).f_to_device(x.device())?.f_view([rows, 1])?;
+        let lengths = grulm_kernels::upload(lengths, x.device())?.f_view([rows, 1])?;
         let place = places(time, x.device())?;
         let outside = place.f_lt(1)?.f_logical_or(&place.f_ge_tensor(&lengths.f_sub_scalar(1)?)?)?;
         let score = |by: &Linear| -> Result<Tensor, Error> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use grulm_corpus::{Cleaner, Lanes, TokenStream, Tokenizer};
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, upload};
 use grulm_model::{Carry, LanguageModel, Noise, OutputPenalties, Params, Reading, WeightFormat};
 use tch::{Device, Kind, Tensor};
 
@@ -115,10 +115,9 @@ pub fn score_split(
     Ok(scores)
 }
 
-/// Tokens of some lanes, `[T, B]`, on `device`. A GPU takes them from pinned memory, so that the host need not wait.
+/// Tokens of some lanes, `[T, B]`, on `device`.
 fn tokens(ids: &[i64], lanes: usize, device: Device) -> Result<Tensor, Error> {
-    let ids = Tensor::from_slice(ids).f_view([-1, lanes as i64])?;
-    Ok(if device.is_cuda() { ids.f_pin_memory(device)?.f_to_device_(device, Kind::Int64, true, false)? } else { ids })
+    Ok(upload(ids, device)?.f_view([-1, lanes as i64])?)
 }
 
 fn sum_of(a: Option<Tensor>, b: Option<Tensor>) -> Option<Tensor> {

@@ -1,8 +1,8 @@
 //! What reads a text on, to be continued: packed weights on a CPU, tensors elsewhere.
 
-use grulm_kernels::{Compute, Packing, Sequence};
+use grulm_kernels::{Compute, Packing, Sequence, upload};
 use grulm_model::{Carry, LanguageModel, Reading};
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, no_grad};
 
 use crate::Error;
 
@@ -64,7 +64,7 @@ impl<'a> Tensors<'a> {
     fn read(&mut self, tokens: &[u32]) -> Result<&mut [f32], Error> {
         for window in tokens.chunks(WINDOW) {
             let window: Vec<i64> = window.iter().map(|&id| i64::from(id)).collect();
-            let window = Tensor::from_slice(&window).view([-1, 1]).to_device(self.model.device());
+            let window = upload(&window, self.model.device())?.f_view([-1, 1])?;
             let pass = || self.model.logits(Reading::Forward, &window, &self.carry, self.compute);
             let (all, after) = no_grad(pass)?;
             self.carry = after;

@@ -1,9 +1,9 @@
 //! Perplexity, counted as the literature counts it.
 
 use grulm_corpus::TokenStream;
-use grulm_kernels::{Compute, Packing, autocast};
+use grulm_kernels::{Compute, Packing, autocast, upload};
 use grulm_model::{LanguageModel, Reading};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Kind, no_grad};
 
 use crate::Error;
 
@@ -52,7 +52,7 @@ pub fn token_nlls(
         let position = |lane: u64, at: i64| lane as i64 * piece + at;
         let (inputs, targets) = text.window(lanes, step..end, position);
         let shape = [end - step, lanes as i64];
-        let [inputs, targets] = [inputs, targets].map(|ids| Tensor::from_slice(&ids).view(shape).to_device(device));
+        let (inputs, targets) = (upload(&inputs, device)?.f_view(shape)?, upload(&targets, device)?.f_view(shape)?);
         if step < 0 {
             // Only the state is wanted: the softmax is spared.
             let read = || model.encoder().forward(reading, &inputs, &carry, None, compute);

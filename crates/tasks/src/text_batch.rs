@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use grulm_kernels::{Compute, autocast};
+use grulm_kernels::{Compute, autocast, upload};
 use grulm_model::{Encoder, Error, Noise, Pool, PooledLayers, Reading};
 use tch::{Device, Kind, Tensor, no_grad};
 
@@ -110,7 +110,7 @@ impl TextBatch {
     ) -> Result<Vec<Pool>, Error> {
         let time = self.longest();
         let learned = (time - window).max(0);
-        let lengths = Tensor::from_slice(&self.lengths()).to_device(device);
+        let lengths = upload(&self.lengths(), device)?;
         let mut pools: Vec<Pool> = Vec::new();
         let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;
         let mut start = 0;
@@ -156,5 +156,5 @@ pub(crate) fn side_by_side(
             window[row * texts.len() + column] = text[place];
         }
     }
-    Ok(Tensor::from_slice(&window).f_view([(end - start) as i64, texts.len() as i64])?.f_to_device(device)?)
+    Ok(upload(&window, device)?.f_view([(end - start) as i64, texts.len() as i64])?)
 }

@@ -1,14 +1,17 @@
 use grulm_kernels::{AdamWStep, Error, fused_adamw};
 use tch::{
-    Device::Cpu,
+    Device::{self, Cpu},
     Kind::{Double, Float},
     Tensor, no_grad,
 };
 
+use crate::cuda::devices;
+
 const SETTINGS: AdamWStep = AdamWStep { learning_rate: 0.1, beta1: 0.9, beta2: 0.99, weight_decay: 0.2, epsilon: 1e-6 };
 
-/// Two parameters, equal but for their shape, and all that an update of them needs.
+/// Two parameters, equal but for their shape, and all that an update of them needs, on one device.
 struct Operands {
+    device: Device,
     params: Vec<Tensor>,
     grads: Vec<Tensor>,
     means: Vec<Tensor>,
@@ -22,13 +25,15 @@ fn scalar(value: f32) -> Tensor {
     Tensor::from(value)
 }
 
-fn operands() -> Operands {
+fn operands(device: Device) -> Operands {
     let square = |values: [f32; 4]| {
-        let tensor = Tensor::from_slice(&values);
+        let tensor = Tensor::from_slice(&values).to_device(device);
         vec![tensor.view([2, 2]), tensor.copy()]
     };
+    let scalar = |value| scalar(value).to_device(device);
     let step = scalar(0.0);
     Operands {
+        device,
         params: square([0.5, -1.0, 2.0, 0.25]).into_iter().map(|tensor| tensor.set_requires_grad(true)).collect(),
         grads: square([0.0; 4]),
         means: square([0.0; 4]),
@@ -41,15 +46,16 @@ fn operands() -> Operands {
 
 impl Operands {
     fn update(&self) -> Result<(), Error> {
-        let Self { params, grads, means, variances, steps, scale, found_inf } = self;
+        let Self { params, grads, means, variances, steps, scale, found_inf, .. } = self;
         no_grad(|| fused_adamw(params, grads, means, variances, steps, SETTINGS, scale, found_inf))
     }
 
     /// The update number `t`, with gradients that are `scale` times those of the golden run.
     fn golden_update(&mut self, t: i32, scale: f32) {
         let grad = (Tensor::from_slice(&[0.1f32, -0.2, 0.3, 0.0]) * f64::from(t) - 0.05) * f64::from(scale);
+        let grad = grad.to_device(self.device);
         self.grads = vec![grad.view([2, 2]), grad.copy()];
-        self.scale = scalar(scale);
+        self.scale = scalar(scale).to_device(self.device);
         let _ = self.steps[0].fill_(f64::from(t));
         self.update().unwrap();
     }
@@ -57,7 +63,7 @@ impl Operands {
 
 fn close(tensor: &Tensor, expect: [f64; 4]) {
     let expect = Tensor::from_slice(&expect);
-    let difference = (tensor.detach().to_kind(Double).view(-1) - expect).abs().max().double_value(&[]);
+    let difference = (tensor.detach().to_device(Cpu).to_kind(Double).view(-1) - expect).abs().max().double_value(&[]);
     assert!(difference < 1e-6, "{tensor}: off by {difference}");
 }
 
@@ -81,8 +87,8 @@ fn updates_are_those_of_pytorch() {
         [0.29059023, -0.76493168, 1.72747719, 0.43809608],
         [0.193158, -0.65295637, 1.59837246, 0.52933216],
     ];
-    for scale in [1.0, 64.0, 0.3] {
-        let mut operands = operands();
+    for (device, scale) in devices().into_iter().flat_map(|device| [1.0, 64.0, 0.3].map(|scale| (device, scale))) {
+        let mut operands = operands(device);
         for (t, expect) in (1..).zip(golden) {
             operands.golden_update(t, scale);
             operands.params.iter().for_each(|param| close(param, expect));
@@ -94,13 +100,17 @@ fn updates_are_those_of_pytorch() {
 
 #[test]
 fn where_an_infinity_was_found_nothing_changes() {
-    let mut operands = operands();
+    devices().into_iter().for_each(nothing_changes_where_an_infinity_was_found);
+}
+
+fn nothing_changes_where_an_infinity_was_found(device: Device) {
+    let mut operands = operands(device);
     operands.golden_update(1, 8.0);
     let all = |operands: &Operands| -> Vec<Tensor> {
         let lists = [&operands.params, &operands.grads, &operands.means, &operands.variances, &operands.steps];
         lists.into_iter().flatten().map(|tensor| tensor.detach().copy()).collect()
     };
-    operands.found_inf = scalar(1.0);
+    operands.found_inf = scalar(1.0).to_device(device);
     for grad in [1.0, f64::INFINITY, f64::NAN] {
         for tensor in &mut operands.grads {
             let _ = tensor.fill_(grad);
@@ -117,7 +127,7 @@ fn where_an_infinity_was_found_nothing_changes() {
 #[test]
 fn misuse_is_an_error() {
     let check = |change: fn(&mut Operands), says: &str| {
-        let mut operands = operands();
+        let mut operands = operands(Cpu);
         change(&mut operands);
         let before: Vec<Tensor> = operands.params.iter().map(|param| param.detach().copy()).collect();
         let message = operands.update().unwrap_err().to_string();

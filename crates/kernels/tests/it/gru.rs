@@ -1,31 +1,31 @@
 use grulm_kernels::{Compute, GruWeights, Kernels, Precision, autocast, gru};
 use proptest::prelude::*;
 use tch::{
-    Device::Cpu,
+    Device::{self, Cpu},
     Kind::{self, BFloat16, Double, Float, Int64},
     Tensor,
 };
 
-const NAMES: [&str; 8] = ["y", "last", "dx", "dh0", "dw_ih", "dw_hh", "db_ih", "db_hh"];
+pub(crate) const NAMES: [&str; 8] = ["y", "last", "dx", "dh0", "dw_ih", "dw_hh", "db_ih", "db_hh"];
 
 /// One layer's sizes and how its operands and its loss look.
 #[derive(Debug, Clone, Copy)]
-struct Case {
-    time: i64,
-    batch: i64,
-    input: i64,
-    hidden: i64,
-    loss: Loss,
+pub(crate) struct Case {
+    pub(crate) time: i64,
+    pub(crate) batch: i64,
+    pub(crate) input: i64,
+    pub(crate) hidden: i64,
+    pub(crate) loss: Loss,
     /// Operands that are transposed views.
-    strided: bool,
+    pub(crate) strided: bool,
     /// Whether x, and whether h0, require a gradient.
-    grads: (bool, bool),
+    pub(crate) grads: (bool, bool),
     /// How large x, h0 and the biases are: what the gates' arguments, but for their weights, grow with.
-    scale: f64,
+    pub(crate) scale: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Loss {
+pub(crate) enum Loss {
     Outputs,
     Last,
     Both,
@@ -44,7 +44,7 @@ fn strided(tensor: &Tensor) -> Tensor {
 
 impl Case {
     /// A case without particulars: T, B, I, H.
-    fn of((time, batch, input, hidden): (i64, i64, i64, i64)) -> Self {
+    pub(crate) fn of((time, batch, input, hidden): (i64, i64, i64, i64)) -> Self {
         Self { time, batch, input, hidden, loss: Loss::Both, strided: false, grads: (true, true), scale: 1.0 }
     }
 
@@ -69,8 +69,12 @@ impl Case {
         })
     }
 
-    /// Outputs, last state, and the gradients of x, h0 and the weights under `layer` with operands of `kind`.
-    fn run(&self, kind: Kind, layer: impl Fn(&[Tensor; 6]) -> (Tensor, Tensor)) -> Vec<Option<Tensor>> {
+    /// Outputs, last state, and the gradients of x, h0 and the weights under `layer` with operands of `kind` on `device`; on the CPU.
+    pub(crate) fn run(
+        &self,
+        (kind, device): (Kind, Device),
+        layer: impl Fn(&[Tensor; 6]) -> (Tensor, Tensor),
+    ) -> Vec<Option<Tensor>> {
         let mut index = 0;
         let operands = self.operands().map(|tensor| {
             index += 1;
@@ -79,11 +83,11 @@ impl Case {
                 2 => self.grads.1,
                 _ => true,
             };
-            tensor.to_kind(kind).set_requires_grad(wanted)
+            tensor.to_kind(kind).to_device(device).set_requires_grad(wanted)
         });
         let (y, last) = layer(&operands);
         let weigh = |tensor: &Tensor, salt| {
-            (tensor * numbers(&tensor.size(), salt, 1.0).to_kind(tensor.kind())).sum(None::<Kind>)
+            (tensor * numbers(&tensor.size(), salt, 1.0).to_kind(tensor.kind()).to_device(device)).sum(None::<Kind>)
         };
         match self.loss {
             Loss::Outputs => weigh(&y, 20.0),
@@ -93,26 +97,27 @@ impl Case {
         .backward();
         let grads = operands.iter().map(|tensor| {
             let grad = tensor.grad();
-            grad.defined().then(|| grad.to_kind(Double))
+            grad.defined().then(|| grad.to_device(Cpu).to_kind(Double))
         });
-        [Some(y.detach().to_kind(Double)), Some(last.detach().to_kind(Double))].into_iter().chain(grads).collect()
+        let results = [y, last].map(|tensor| Some(tensor.detach().to_device(Cpu).to_kind(Double)));
+        results.into_iter().chain(grads).collect()
     }
 
     fn fused(&self, compute: Compute) -> Vec<Option<Tensor>> {
-        self.run(Float, |[x, h, weight_ih, weight_hh, bias_ih, bias_hh]| {
+        self.run((Float, Cpu), |[x, h, weight_ih, weight_hh, bias_ih, bias_hh]| {
             gru(x, h, &GruWeights { weight_ih, weight_hh, bias_ih, bias_hh }, compute).unwrap()
         })
     }
 
     fn libtorch(&self, kind: Kind) -> Vec<Option<Tensor>> {
-        self.run(kind, |[x, h, weights @ ..]| {
+        self.run((kind, Cpu), |[x, h, weights @ ..]| {
             let (y, last) = x.gru(&h.unsqueeze(0), weights, true, 1, 0.0, false, false, false);
             (y, last.squeeze_dim(0))
         })
     }
 
-    fn exact(&self) -> Vec<Option<Tensor>> {
-        self.run(Double, plain)
+    pub(crate) fn exact(&self) -> Vec<Option<Tensor>> {
+        self.run((Double, Cpu), plain)
     }
 }
 
@@ -147,7 +152,7 @@ fn norm(tensor: &Tensor) -> f64 {
 
 /// Norm of the difference over the norm, of each of `NAMES`. What has no gradient must have none in both. Where numbers of
 /// the order of 1 nearly cancel, so that next to nothing is left, the difference is measured against a tenth of that order.
-fn errors(found: &[Option<Tensor>], exact: &[Option<Tensor>]) -> Vec<f64> {
+pub(crate) fn errors(found: &[Option<Tensor>], exact: &[Option<Tensor>]) -> Vec<f64> {
     let error = |(name, (found, exact)): (&str, (&Option<Tensor>, &Option<Tensor>))| match (found, exact) {
         (Some(found), Some(exact)) => {
             assert_eq!(found.size(), exact.size(), "{name}");
@@ -218,7 +223,8 @@ fn the_plain_definition_is_pytorchs() {
 }
 
 /// Sizes that training has, and some that no tile divides.
-const LARGER: [(i64, i64, i64, i64); 4] = [(35, 8, 50, 48), (20, 20, 101, 150), (64, 3, 33, 97), (9, 33, 200, 210)];
+pub(crate) const LARGER: [(i64, i64, i64, i64); 4] =
+    [(35, 8, 50, 48), (20, 20, 101, 150), (64, 3, 33, 97), (9, 33, 200, 210)];
 
 /// Norm of the difference over the norm.
 fn relative_errors(found: &[Option<Tensor>], exact: &[Option<Tensor>]) -> Vec<f64> {

@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod adamw;
+mod cuda;
 mod gru;
 mod softmax;

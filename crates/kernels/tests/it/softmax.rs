@@ -1,7 +1,7 @@
 use grulm_kernels::{Compute, Kernels, Precision, logits, nll, nll_sum};
 use proptest::prelude::*;
 use tch::{
-    Device::Cpu,
+    Device::{self, Cpu},
     Kind::{Double, Float},
     Reduction, Tensor,
 };
@@ -30,27 +30,34 @@ fn nats_are_those_of_the_softmax() {
     }
 }
 
-/// Sum, and the gradients of x, weight and bias of three times the sum, by `loss` of operands of `kind`.
-fn gradients(
+/// Sum, and the gradients of x, weight and bias of three times the sum, by `loss` of operands of `kind` on `device`; on the CPU.
+pub(crate) fn gradients(
     (rows, width, words): (i64, i64, i64),
-    kind: tch::Kind,
+    (kind, device): (tch::Kind, Device),
     loss: impl Fn(&[Tensor; 3], &Tensor) -> Tensor,
 ) -> Vec<Tensor> {
     let numbers = |shape: &[i64], salt: f64| {
         let index = Tensor::arange(shape.iter().product::<i64>(), (Double, Cpu));
         let values = ((index * 12.9898 + salt).sin() * 43_758.545_3).frac().view(shape);
-        values.to_kind(Float).to_kind(kind).set_requires_grad(true)
+        values.to_kind(Float).to_kind(kind).to_device(device).set_requires_grad(true)
     };
     let operands = [numbers(&[rows, width], 1.0), numbers(&[words, width], 2.0), numbers(&[words], 3.0)];
-    let targets = Tensor::arange(rows, (tch::Kind::Int64, Cpu)).remainder(words);
+    let targets = Tensor::arange(rows, (tch::Kind::Int64, device)).remainder(words);
     let sum = loss(&operands, &targets);
     (&sum * 3.0).backward();
-    let grads = operands.iter().map(|tensor| tensor.grad().to_kind(Double));
-    [sum.detach().to_kind(Double)].into_iter().chain(grads).collect()
+    let grads = operands.iter().map(Tensor::grad);
+    [sum.detach()].into_iter().chain(grads).map(|tensor| tensor.to_device(Cpu).to_kind(Double)).collect()
+}
+
+/// [`gradients`] in double precision.
+pub(crate) fn exact(sizes: (i64, i64, i64)) -> Vec<Tensor> {
+    gradients(sizes, (Double, Cpu), |[x, weight, bias], targets| {
+        x.linear(weight, Some(bias)).cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, -100, 0.0)
+    })
 }
 
 /// Norm of the difference over the norm; where numbers of that `order` nearly cancel, over a tenth of it.
-fn error(found: &Tensor, exact: &Tensor, order: f64) -> f64 {
+pub(crate) fn error(found: &Tensor, exact: &Tensor, order: f64) -> f64 {
     let norm = |tensor: &Tensor| tensor.square().sum(Double).double_value(&[]).sqrt();
     norm(&(found - exact)) / norm(exact).max(0.1 * order * (exact.numel() as f64).sqrt())
 }
@@ -68,12 +75,10 @@ proptest! {
         let sizes = (rows, width, words);
         // Probabilities are rounded by a part of themselves, whether their sums over rows cancel or not.
         let order = (rows as f64).sqrt();
-        let exact = gradients(sizes, Double, |[x, weight, bias], targets| {
-            x.linear(weight, Some(bias)).cross_entropy_loss::<Tensor>(targets, None, Reduction::Sum, -100, 0.0)
-        });
+        let exact = exact(sizes);
         for (precision, tolerance) in [(Precision::Fp32, 1e-5), (Precision::Bf16, 2e-2)] {
             let compute = Compute { precision, kernels: Kernels::best() };
-            let found = gradients(sizes, Float, |[x, weight, bias], targets| nll_sum(x, weight, bias, targets, compute).unwrap());
+            let found = gradients(sizes, (Float, Cpu), |[x, weight, bias], targets| nll_sum(x, weight, bias, targets, compute).unwrap());
             for (name, (found, exact)) in ["sum", "x", "weight", "bias"].into_iter().zip(found.iter().zip(&exact)) {
                 let error = error(found, exact, order);
                 prop_assert!(error <= tolerance, "{compute:?} {sizes:?} {name}: {error}");

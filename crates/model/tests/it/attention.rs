@@ -46,10 +46,12 @@
 use grulm_kernels::Compute;
 use grulm_model::{AttentiveStack, LanguageModel, ModelConfig, Params, Progress, Reading, Source};
 use tch::{
-    Device::Cpu,
+    Device::{self, Cpu},
     Kind::{Double, Float},
     Tensor, no_grad,
 };
+
+use crate::cuda::on_each_device;
 
 const MEMORY: i64 = 6;
 const HEADS: i64 = 2;
@@ -65,14 +67,15 @@ fn config(layers: usize) -> ModelConfig {
 }
 
 /// A stack whose weight number `k` is given by the formula, and texts that it attends to.
-fn set_up(config: &ModelConfig) -> (AttentiveStack, Source) {
-    let mut params = Params::new(1, Cpu);
+fn set_up(config: &ModelConfig, device: Device) -> (AttentiveStack, Source) {
+    let mut params = Params::new(1, device);
     let stack = AttentiveStack::new(&mut params, "decoder", config, (MEMORY, HEADS), config.layers + 1).unwrap();
     for (k, param) in params.iter().enumerate() {
         let values = formula(k as f64, &param.tensor.size());
         no_grad(|| param.tensor.shallow_clone().copy_(&values));
     }
-    let source = no_grad(|| stack.source(&formula(100.0, &[5, 2, MEMORY]), &LENGTHS)).unwrap();
+    let memory = formula(100.0, &[5, 2, MEMORY]).to_device(device);
+    let source = no_grad(|| stack.source(&memory, &LENGTHS)).unwrap();
     (stack, source)
 }
 
@@ -82,10 +85,10 @@ fn forward(stack: &AttentiveStack, x: &Tensor, from: &Progress, source: &Source)
 
 #[test]
 fn outputs_are_those_of_pytorch() {
-    let check = |layers: usize, last: [f64; 4], sum: f64| {
-        let (stack, source) = set_up(&config(layers));
-        let x = formula(101.0, &[4, 2, 4]);
-        let (y, _) = forward(&stack, &x, source.start(), &source);
+    let check_on = |device: Device, layers: usize, last: [f64; 4], sum: f64| {
+        let (stack, source) = set_up(&config(layers), device);
+        let x = formula(101.0, &[4, 2, 4]).to_device(device);
+        let y = forward(&stack, &x, source.start(), &source).0.to_device(Cpu);
         let found = Vec::<f64>::try_from(y.get(3).get(1).to_kind(Double)).unwrap();
         for (found, expect) in found.iter().zip(last) {
             assert!((found - expect).abs() < 1e-5, "{layers} layers: {found}, PyTorch {expect}");
@@ -94,6 +97,7 @@ fn outputs_are_those_of_pytorch() {
         let found = (y.to_kind(Double).view(-1) * weights).sum(Double).double_value(&[]);
         assert!((found - sum).abs() < 1e-5, "{layers} layers: {found}, PyTorch {sum}");
     };
+    let check = |layers, last, sum| on_each_device(|device| check_on(device, layers, last, sum));
     check(1, [0.2917739, 0.0652276, 0.5899178, -0.0272001], -0.175621);
     check(2, [0.3057743, -0.1448149, 1.1111835, -0.8374272], 0.77101);
 }
@@ -101,7 +105,7 @@ fn outputs_are_those_of_pytorch() {
 /// All steps at once are one step after the other, and several lanes a text are as many texts.
 #[test]
 fn steps_and_lanes_can_be_taken_apart() {
-    let (stack, source) = set_up(&config(2));
+    let (stack, source) = set_up(&config(2), Cpu);
     let (time, lanes) = (4, 6);
     let x = formula(7.0, &[time, lanes, 4]);
     let each = Tensor::from_slice(&[0i64, 0, 0, 1, 1, 1]);
@@ -120,7 +124,7 @@ fn steps_and_lanes_can_be_taken_apart() {
 /// What stands behind the end of a text is not seen.
 #[test]
 fn a_text_ends_where_its_length_says() {
-    let (stack, source) = set_up(&config(1));
+    let (stack, source) = set_up(&config(1), Cpu);
     let x = formula(7.0, &[3, 2, 4]);
     let (expect, _) = forward(&stack, &x, source.start(), &source);
     let memory = formula(100.0, &[5, 2, MEMORY]);

@@ -47,10 +47,12 @@
 use grulm_kernels::{Compute, Packing};
 use grulm_model::{Direction, LanguageModel, ModelConfig, Reading};
 use tch::{
-    Device::Cpu,
+    Device::{self, Cpu},
     Kind::{Double, Int64},
     Tensor, no_grad,
 };
+
+use crate::cuda::on_each_device;
 
 const VOCABULARY: i64 = 7;
 
@@ -59,8 +61,8 @@ fn config(tie_weights: bool, projection: bool, direction: Direction) -> ModelCon
 }
 
 /// A model whose weight number `k` is 0.5 sin(0.7 i + k) at index `i`.
-fn model(config: &ModelConfig) -> LanguageModel {
-    let model = LanguageModel::new(config, VOCABULARY, 1, Cpu).unwrap();
+fn model(config: &ModelConfig, device: Device) -> LanguageModel {
+    let model = LanguageModel::new(config, VOCABULARY, 1, device).unwrap();
     for (k, param) in model.params().iter().enumerate() {
         let index = Tensor::arange(param.tensor.numel() as i64, (Double, Cpu));
         let values = (index * 0.7 + k as f64).sin() * 0.5;
@@ -69,18 +71,24 @@ fn model(config: &ModelConfig) -> LanguageModel {
     model
 }
 
-/// The logits of the last step of the second lane, and a sum over all.
+/// The logits of the last step of the second lane, and a sum over all, on every device; on the CPU also a token at a time.
 fn check(config: &ModelConfig, reading: Reading, last: [f64; 7], sum: f64) {
-    let model = model(config);
-    let tokens = (Tensor::arange(8, (Int64, Cpu)) * 3).remainder(VOCABULARY).view([4, 2]);
-    let carry = model.encoder().zero_carry(reading, 2, Cpu).unwrap();
+    on_each_device(|device| check_on(device, config, reading, last, sum));
+}
+
+fn check_on(device: Device, config: &ModelConfig, reading: Reading, last: [f64; 7], sum: f64) {
+    let model = model(config, device);
+    let tokens = (Tensor::arange(8, (Int64, device)) * 3).remainder(VOCABULARY).view([4, 2]);
+    let carry = model.encoder().zero_carry(reading, 2, device).unwrap();
     let (logits, _) = no_grad(|| model.logits(reading, &tokens, &carry, Compute::fp32())).unwrap();
+    let logits = logits.to_device(Cpu);
     let found = Vec::<f64>::try_from(logits.get(3).get(1).to_kind(Double)).unwrap();
     for (found, expect) in found.iter().zip(last) {
         assert!((found - expect).abs() < 1e-5, "{config:?}: {found}, PyTorch {expect}");
     }
-    let mut sequence = model.sequence(reading, Packing::Fp32).unwrap();
+    let mut sequence = (device == Cpu).then(|| model.sequence(reading, Packing::Fp32).unwrap());
     for t in 0..4 {
+        let Some(sequence) = &mut sequence else { break };
         let token = tokens.int64_value(&[t, 1]) as u32;
         let step = logits.get(t).get(1);
         for (u, found) in sequence.predict(token).unwrap().iter().enumerate() {
@@ -118,19 +126,19 @@ fn names_are_those_of_pytorch_and_their_number_is_known() {
     for direction in [Direction::Forward, Direction::Backward, Direction::Both] {
         for (tie, projection) in [(true, false), (true, true), (false, false), (false, true)] {
             let config = config(tie, projection, direction);
-            let model = model(&config);
+            let model = model(&config, Cpu);
             assert_eq!(model.params().count() as u64, config.weight_count(VOCABULARY), "{config:?}");
         }
     }
     let names: Vec<String> =
-        model(&config(true, false, Direction::Both)).params().iter().map(|p| p.name.clone()).collect();
+        model(&config(true, false, Direction::Both), Cpu).params().iter().map(|p| p.name.clone()).collect();
     assert_eq!(names[..2], ["encoder.embedding.weight", "encoder.forward.rnns.0.weight_ih_l0"]);
     assert_eq!(names[16..], ["encoder.backward.rnns.1.bias_hh_l0", "decoder.bias"]);
 }
 
 #[test]
 fn windows_with_a_carry_are_one_long_pass() {
-    let model = model(&config(true, false, Direction::Forward));
+    let model = model(&config(true, false, Direction::Forward), Cpu);
     let tokens = (Tensor::arange(20, (Int64, Cpu)) * 3).remainder(VOCABULARY).view([10, 2]);
     let zero = || model.encoder().zero_carry(Reading::Forward, 2, Cpu).unwrap();
     let pass =
@@ -143,7 +151,7 @@ fn windows_with_a_carry_are_one_long_pass() {
 
 #[test]
 fn misuse_is_an_error() {
-    let model = model(&config(true, false, Direction::Forward));
+    let model = model(&config(true, false, Direction::Forward), Cpu);
     let carry = |batch| model.encoder().zero_carry(Reading::Forward, batch, Cpu).unwrap();
     let tokens = Tensor::zeros([4, 2], (Int64, Cpu));
     let logits = |tokens: &Tensor, carry| model.logits(Reading::Forward, tokens, &carry, Compute::fp32()).map(drop);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
 mod attention;
+mod cuda;
 mod dropouts;
 mod files;
 mod golden;

@@ -66,31 +66,39 @@
 
 use grulm_kernels::Compute;
 use grulm_model::{LayeredTexts, Params, QuestionRows, SpanReader, SpanReaderSizes};
-use tch::{Device::Cpu, Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
+
+use crate::cuda::on_each_device;
 
 /// 0.5 sin(0.7 i + k) at index `i`.
-fn formula(k: usize, shape: &[i64]) -> Tensor {
-    let index = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, Cpu));
+fn formula(k: usize, shape: &[i64], device: Device) -> Tensor {
+    let index = Tensor::arange(shape.iter().product::<i64>(), (Kind::Double, device));
     ((index * 0.7 + k as f64).sin() * 0.5).to_kind(Kind::Float).view(shape)
 }
 
 /// Texts of these lengths; what stands behind their ends is of no use.
-fn texts(seed: usize, lengths: &[i64]) -> LayeredTexts {
+fn texts(seed: usize, lengths: &[i64], device: Device) -> LayeredTexts {
     let (time, lanes) = (lengths[0], lengths.len() as i64);
-    let layers = [4, 5].into_iter().enumerate().map(|(l, width)| formula(seed + l, &[time, lanes, width]));
-    LayeredTexts { layers: layers.collect(), features: formula(seed + 5, &[time, lanes, 2]), lengths: lengths.to_vec() }
+    let layers = [4, 5].into_iter().enumerate().map(|(l, width)| formula(seed + l, &[time, lanes, width], device));
+    let features = formula(seed + 5, &[time, lanes, 2], device);
+    LayeredTexts { layers: layers.collect(), features, lengths: lengths.to_vec() }
 }
 
 #[test]
 fn spans_are_scored_as_pytorch_scores_them() {
-    let mut params = Params::new(1, Cpu);
+    on_each_device(check);
+}
+
+fn check(device: Device) {
+    let mut params = Params::new(1, device);
     let sizes = SpanReaderSizes { layers: vec![4, 5], hidden: 3, token_features: 2, match_features: 1 };
     let reader = SpanReader::new(&mut params, "head", &sizes, 0.3, 1).unwrap();
     for (k, param) in params.iter().enumerate() {
-        no_grad(|| param.tensor.shallow_clone().copy_(&formula(k, &param.tensor.size())));
+        no_grad(|| param.tensor.shallow_clone().copy_(&formula(k, &param.tensor.size(), device)));
     }
-    let (contexts, questions) = (texts(20, &[6, 4]), texts(40, &[4, 3]));
-    let rows = QuestionRows { contexts: vec![0, 0, 1], questions: vec![0, 1, 1], features: formula(60, &[6, 3, 1]) };
+    let (contexts, questions) = (texts(20, &[6, 4], device), texts(40, &[4, 3], device));
+    let features = formula(60, &[6, 3, 1], device);
+    let rows = QuestionRows { contexts: vec![0, 0, 1], questions: vec![0, 1, 1], features };
     let scores = no_grad(|| reader.read(&contexts, &questions, &rows, None, Compute::fp32())).unwrap();
     let best = scores.best(1, 100).unwrap();
     let expect = [

@@ -13,7 +13,7 @@ use std::path::Path;
 
 use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer};
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, upload};
 use grulm_model::{Noise, Params, Site, WeightFormat};
 use serde_json::Value;
 use tch::{Device, Kind, Reduction, Tensor};
@@ -187,7 +187,7 @@ impl Task for Classification {
         let summaries = self.summaries(&texts, site)?;
         let logits = self.classifier.logits(&summaries, Some(site))?;
         let targets: Vec<_> = texts.iter().map(|&text| i64::from(self.train.labels[text])).collect();
-        let targets = Tensor::from_slice(&targets).f_to_device(logits.device())?;
+        let targets = upload(&targets, logits.device())?;
         let sum = logits.f_cross_entropy_loss(&targets, Some(&self.weights), Reduction::Sum, -100, 0.0)?;
         Ok(Loss { sum: sum.f_to_kind(Kind::Float)?, count: texts.len() as u64, penalty: None })
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use grulm_corpus::Tokenizer;
 use grulm_model::{Params, Site};
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::{LabelledTexts, ngram_features::NgramLengths};
 use crate::{Error, buckets::permutation};
@@ -95,11 +95,8 @@ impl NgramModel {
         let features = self.lengths.features(tokens, tokenizer)?;
         let (slots, values): (Vec<i64>, Vec<f32>) =
             features.into_iter().map(|(slot, value)| (i64::from(slot), value)).unzip();
-        let device = self.weight.device();
-        let slots = Tensor::f_from_slice(&slots)?.f_to_device(device)?;
-        let values = Tensor::f_from_slice(&values)?.f_to_device(device)?;
-        let logits = self.weight.f_index_select(1, &slots)?.f_mv(&values)?;
-        Ok(Vec::try_from(logits.f_to_device(Device::Cpu)?)?)
+        let (slots, values) = (Tensor::f_from_slice(&slots)?, Tensor::f_from_slice(&values)?);
+        Ok(Vec::try_from(self.weight.f_index_select(1, &slots)?.f_mv(&values)?)?)
     }
 
     /// Learns from all texts, those of label c weighing `class_weights[c]`.
@@ -176,6 +173,7 @@ mod tests {
     use std::path::Path;
 
     use grulm_corpus::{CleanConfig, Cleaner, Tokenizer, TokenizerConfig, TokenizerKind, Unit};
+    use tch::Device;
 
     use super::*;
     use crate::{ExamplesWriter, Framing, Text};

@@ -1,9 +1,9 @@
 //! Completions of many prompts side by side.
 
 use grulm_corpus::Special;
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, upload};
 use grulm_model::{Reading, Sampler, Sampling};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Kind, no_grad};
 
 use super::Completer;
 use crate::{Bundle, Error, Text};
@@ -64,7 +64,7 @@ pub fn complete(
         // A lane that is done goes on reading its last token, and nothing of it is taken.
         let token = |lane: &Lane| i64::from(*lane.tokens.get(at).or(lane.tokens.last()).unwrap_or(&eos));
         let inputs: Vec<_> = lanes.iter().map(token).collect();
-        let inputs = Tensor::from_slice(&inputs).f_view([1, -1])?.f_to_device(device)?;
+        let inputs = upload(&inputs, device)?.f_view([1, -1])?;
         let (logits, after) = no_grad(|| model.logits(Reading::Forward, &inputs, &carry, compute))?;
         carry = after;
         at += 1;

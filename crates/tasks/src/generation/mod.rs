@@ -7,7 +7,7 @@ mod data;
 use std::path::Path;
 
 use grulm_corpus::{Cleaner, Tokenizer};
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, upload};
 use grulm_model::{LanguageModel, Noise, Params, Reading, Site, WeightFormat};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -141,7 +141,7 @@ fn completions_nll(
         let inputs = batch.window(Reading::Forward, start, end, device)?;
         let (places, targets) = batch.targets(start, end, inputs.size2()?.1, &starts);
         count += targets.len() as u64;
-        let [places, targets] = [places, targets].map(|numbers| Tensor::from_slice(&numbers).to_device(device));
+        let (places, targets) = (upload(&places, device)?, upload(&targets, device)?);
         let before = carry.first(inputs.size2()?.1)?;
         let (nll, after) = model.loss_at(Reading::Forward, &inputs, (&places, &targets), &before, noise, compute)?;
         sum += nll;

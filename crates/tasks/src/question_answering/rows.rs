@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, ops::Range};
 
+use grulm_kernels::upload;
 use grulm_model::QuestionRows;
 use tch::{Device, Tensor};
 
@@ -120,5 +121,5 @@ impl<'a> Side<'a> {
 }
 
 fn tensor(numbers: &[f32], shape: [usize; 3], device: Device) -> Result<Tensor, Error> {
-    Ok(Tensor::from_slice(numbers).f_view(shape.map(|size| size as i64))?.f_to_device(device)?)
+    Ok(upload(numbers, device)?.f_view(shape.map(|size| size as i64))?)
 }

@@ -4,9 +4,9 @@ use grulm_corpus::{
     CleanConfig, Tokenizer, TokenizerConfig, TokenizerKind, Unit,
     labelled::{Answer, Question, Record},
 };
-use grulm_kernels::Precision;
+use grulm_kernels::{Kernels, Precision};
 use grulm_model::{Direction, DropoutConfig, ModelConfig, Site};
-use tch::Device::Cpu;
+use tch::Device::{self, Cpu};
 
 use super::{predict::predict, training::Lesson, windows::Windows, *};
 use crate::Bundle;
@@ -214,4 +214,60 @@ fn a_bundle_holds_all_and_a_hostile_one_is_refused() {
     check("\"longest_answer\": 30", "\"longest_answer\": 0", "longest_answer 0");
     check("\"units\": \"auto\"", "\"units\": \"letters\"", "letters");
     check("question_answering", "classification", "kind \"classification\"");
+}
+
+/// The same bundle, opened on a CPU and on a GPU: loss, gradients and what is predicted.
+#[test]
+fn a_gpu_answers_as_a_cpu_does() {
+    let device = Device::cuda_if_available();
+    if !device.is_cuda() {
+        eprintln!("skipped: no CUDA device");
+        return;
+    }
+    let own = bundle(Direction::Both, 16, true);
+    let folder = tempfile::tempdir().unwrap();
+    let Bundle { model, tokenizer, cleaner, provenance } = &own;
+    bundle::save(folder.path(), model, tokenizer, cleaner, provenance, WeightFormat::Fp32).unwrap();
+    let other: Bundle<Answerer> = Bundle::open(folder.path(), device).unwrap();
+    let questions = [question(CONTEXT, "Who met the hen?", &["red fox"]), question(CONTEXT, "Who ran?", &[])];
+    let run = |bundle: &Bundle<Answerer>, compute: Compute| -> Vec<f64> {
+        let set = QuestionSet::new(&questions, &bundle.cleaner, &bundle.tokenizer).unwrap();
+        let windows = bundle.model.settings().windows();
+        let lessons: Vec<_> = (0..2).map(|asked| Lesson::new(&set, asked, windows).unwrap()).collect();
+        let lessons = Lessons::new(&set, &lessons.iter().collect::<Vec<_>>(), windows, Site::new(1));
+        let noise = Noise { site: Site::new(2), rates: &bundle.model.config().dropout };
+        let scores = bundle.model.scores(&Rows::new(&set, &lessons.rows), Some(&noise), compute).unwrap();
+        let loss = lessons.loss(&scores, true, bundle.model.params().device()).unwrap();
+        bundle.model.params().zero_grad();
+        loss.backward();
+        let grads = bundle.model.params().iter().map(|param| param.tensor.grad()).filter(Tensor::defined);
+        let norms = grads.map(|grad| f64::try_from(grad.norm()).unwrap());
+        [f64::try_from(loss.detach()).unwrap()].into_iter().chain(norms).collect()
+    };
+    let expect = run(&own, Compute::fp32());
+    let largest = expect[1..].iter().copied().fold(0.0, f64::max);
+    let errors = |bundle: &Bundle<Answerer>, compute: Compute| -> Vec<f64> {
+        let found = run(bundle, compute);
+        assert_eq!(found.len(), expect.len());
+        found
+            .iter()
+            .zip(&expect)
+            .map(|(found, expect)| (found - expect).abs() / expect.abs().max(0.05 * largest))
+            .collect()
+    };
+    let worst = |errors: &[f64]| errors.iter().copied().fold(0.0, f64::max);
+    let bf16 = Compute { precision: Precision::Bf16, kernels: Kernels::Portable };
+    // In bf16 no further from f32 than twice as far as libtorch's own arithmetic of that type on a CPU.
+    let tolerance = 2.0 * worst(&errors(&own, bf16));
+    for (compute, tolerance) in [(Compute::fp32(), 1e-3), (bf16, tolerance)] {
+        let errors = errors(&other, compute);
+        assert!(worst(&errors) <= tolerance, "{compute:?}: {errors:?}, more than {tolerance}");
+    }
+    let [found, expect] = [&other, &own].map(|bundle| ask(bundle, &questions, 3, 4));
+    for (found, expect) in found.iter().zip(&expect) {
+        assert!((found.none.unwrap() - expect.none.unwrap()).abs() < 1e-3, "{found:?} {expect:?}");
+        for (found, expect) in found.candidates.iter().zip(&expect.candidates) {
+            assert!((found.probability - expect.probability).abs() < 1e-3, "{found:?} {expect:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use grulm_kernels::upload;
 use grulm_model::{Site, SpanScores};
 use tch::{Device, Kind, Tensor};
 
@@ -102,7 +103,7 @@ impl Lessons {
         let all = grouped(&scores.total()?, &self.of_question, LOWEST)?.f_logsumexp([1i64].as_slice(), false)?;
         let column = |index: usize| -> Result<Tensor, Error> {
             let column: Vec<i64> = self.answers.iter().map(|answer| answer[index]).collect();
-            Ok(Tensor::from_slice(&column).f_to_device(device)?)
+            Ok(upload(&column, device)?)
         };
         let right = if self.answers.is_empty() {
             Tensor::f_zeros([0], (Kind::Float, device))?
@@ -116,7 +117,7 @@ impl Lessons {
         // It may be in a window other than the one that has nothing.
         let none = grouped(&scores.none()?, &self.of_question, -LOWEST)?.f_amin([1i64].as_slice(), false)?;
         let has_none: Vec<bool> = self.right.iter().map(Vec::is_empty).collect();
-        let right = none.f_where_self(&Tensor::from_slice(&has_none).f_to_device(device)?, &right)?;
+        let right = none.f_where_self(&upload(&has_none, device)?, &right)?;
         Ok(all.f_logaddexp(&none)?.f_sub(&right)?.f_sum(Kind::Float)?)
     }
 }
@@ -129,7 +130,7 @@ fn grouped(x: &Tensor, groups: &[Vec<usize>], fill: f64) -> Result<Tensor, Error
     for (group, row) in groups.iter().zip(places.chunks_mut(most)) {
         group.iter().zip(row).for_each(|(&member, place)| *place = member as i64);
     }
-    let places = Tensor::from_slice(&places).f_to_device(x.device())?;
+    let places = upload(&places, x.device())?;
     let all = Tensor::f_cat(&[&x.f_to_kind(Kind::Float)?, &fill], 0)?;
     Ok(all.f_index_select(0, &places)?.f_view([groups.len() as i64, most as i64])?)
 }

@@ -2,7 +2,7 @@
 
 use grulm_config::Invalid;
 use grulm_corpus::{Special, Tokenizer};
-use grulm_kernels::Compute;
+use grulm_kernels::{Compute, upload};
 use grulm_model::{Progress, Source};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor, no_grad};
@@ -156,7 +156,7 @@ impl<'a> Beams<'a> {
     ) -> Result<Self, Error> {
         let device = models.first().map_or(Device::Cpu, |model| model.params().device());
         let lanes: Vec<i64> = (0..sources.len() as i64).flat_map(|text| vec![text; search.beam]).collect();
-        let lanes = Tensor::from_slice(&lanes).f_to_device(device)?;
+        let lanes = upload(&lanes, device)?;
         let read = |model: &&Translator| {
             let source = model.read(sources, None, compute)?;
             let progress = source.start().select(&lanes)?;
@@ -178,7 +178,7 @@ impl<'a> Beams<'a> {
             compute,
             device,
             eos,
-            never: Tensor::from_slice(&never).f_to_device(device)?,
+            never: upload(&never, device)?,
             readings: models.iter().map(read).collect::<Result<_, Error>>()?,
             texts: sources.lengths().into_iter().enumerate().map(text).collect(),
             found: vec![None; sources.len()],
@@ -212,7 +212,7 @@ impl<'a> Beams<'a> {
     fn step(&mut self, first: bool) -> Result<Tensor, Error> {
         let last = |text: &Beam| text.live.iter().map(|partial| text.token(partial.last, self.eos)).collect::<Vec<_>>();
         let tokens: Vec<i64> = self.texts.iter().flat_map(last).collect();
-        let tokens = Tensor::from_slice(&tokens).f_to_device(self.device)?;
+        let tokens = upload(&tokens, self.device)?;
         let mut each = Vec::with_capacity(self.models.len());
         for (model, reading) in self.models.iter().zip(&mut self.readings) {
             let (log_probabilities, progress) =
@@ -230,7 +230,7 @@ impl<'a> Beams<'a> {
         let _ = mean.f_index_fill_(1, &self.never, f64::NEG_INFINITY)?;
         if first {
             // A text that is not empty has a translation that is not.
-            let eos = Tensor::from_slice(&[i64::from(self.eos)]).f_to_device(self.device)?;
+            let eos = upload(&[i64::from(self.eos)], self.device)?;
             let _ = mean.f_index_fill_(1, &eos, f64::NEG_INFINITY)?;
         }
         Ok(mean)
@@ -241,7 +241,7 @@ impl<'a> Beams<'a> {
         let vocabulary = log_probabilities.size2()?.1;
         let (texts, beam) = (self.texts.len() as i64, self.search.beam as i64);
         let so_far = self.texts.iter().flat_map(|text| text.live.iter().map(|partial| partial.log_probability as f32));
-        let so_far = Tensor::from_slice(&so_far.collect::<Vec<_>>()).f_to_device(self.device)?.f_unsqueeze(1)?;
+        let so_far = upload(&so_far.collect::<Vec<_>>(), self.device)?.f_unsqueeze(1)?;
         let all = log_probabilities.f_add(&so_far)?.f_view([texts, beam * vocabulary])?;
         let (values, places) = all.f_topk((2 * beam).min(beam * vocabulary), 1, true, true)?;
         let values = Vec::<Vec<f32>>::try_from(values.f_to_device(Device::Cpu)?)?;
@@ -265,7 +265,7 @@ impl<'a> Beams<'a> {
         if self.texts.is_empty() {
             return Ok(());
         }
-        let [texts, parents] = [texts, parents].map(|numbers| Tensor::from_slice(numbers).to_device(self.device));
+        let (texts, parents) = (upload(texts, self.device)?, upload(parents, self.device)?);
         for reading in &mut self.readings {
             reading.progress = reading.progress.select(&parents)?;
             if !all {

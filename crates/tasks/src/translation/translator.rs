@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use grulm_corpus::labelled::PairFields;
-use grulm_kernels::{Compute, autocast};
+use grulm_kernels::{Compute, autocast, upload};
 use grulm_metrics::BleuTokenizer;
 use grulm_model::{
     AttentiveStack, Bidirectional, Direction, Encoder, LayerNorm, Linear, ModelConfig, Noise, Params, Progress,
@@ -208,7 +208,7 @@ impl Translator {
             let inputs = side_by_side(targets, Reading::Forward, start..end, device)?;
             let (places, words) = predictions(targets, start as usize, end as usize);
             loss.count += words.len() as u64;
-            let [places, words] = [places, words].map(|numbers| Tensor::from_slice(&numbers).to_device(device));
+            let (places, words) = (upload(&places, device)?, upload(&words, device)?);
             let pass = || {
                 let (y, after) = self.write(&inputs, &progress, &source, noise.as_ref(), compute)?;
                 let y = y.f_reshape([-1, y.size3()?.2])?.f_index_select(0, &places)?;

@@ -14,7 +14,7 @@ use tch::{Device::Cpu, Kind::Float, Tensor, no_grad};
 
 use crate::sample;
 
-fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifier {
+pub(crate) fn classifier(direction: Direction, pool: PooledLayers, window: i64) -> Classifier {
     let dropout = DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output: 0.0 };
     let config = ModelConfig { embedding: 6, hidden: 9, layers: 2, direction, dropout, ..ModelConfig::default() };
     let labels = vec!["bad".to_owned(), "good".to_owned()];
@@ -39,7 +39,7 @@ fn text(text: &str) -> Text {
 }
 
 /// Texts of these lengths, the longest first.
-fn texts(lengths: &[usize]) -> Vec<Vec<i64>> {
+pub(crate) fn texts(lengths: &[usize]) -> Vec<Vec<i64>> {
     lengths.iter().map(|&length| (0..length).map(|at| ((at * 7 + length) % 20) as i64).collect()).collect()
 }
 

@@ -4,6 +4,7 @@
 
 mod bundle;
 mod classification;
+mod cuda;
 mod generation;
 mod sample;
 mod scoring;

@@ -20,7 +20,7 @@ use tch::{Device::Cpu, Kind, Tensor, no_grad};
 
 use crate::sample::{cleaner, tokenizer};
 
-const WORDS: &str = "red cat sees the blue dog rouge chat voit le bleu chien";
+pub(crate) const WORDS: &str = "red cat sees the blue dog rouge chat voit le bleu chien";
 
 fn bf16() -> Compute {
     Compute { precision: Precision::Bf16, ..Compute::fp32() }
@@ -31,7 +31,7 @@ fn sizes(direction: Direction) -> ModelConfig {
     ModelConfig { embedding: 32, hidden: 48, layers: 2, direction, dropout, ..ModelConfig::default() }
 }
 
-fn settings() -> TranslatorSettings {
+pub(crate) fn settings() -> TranslatorSettings {
     TranslatorSettings {
         hidden: 24,
         heads: 2,
@@ -43,7 +43,7 @@ fn settings() -> TranslatorSettings {
 }
 
 /// A translator of the words of `tokenizer` whose opinions are strong, though nothing taught it.
-fn opinionated(tokenizer: &Tokenizer, seed: u64) -> Translator {
+pub(crate) fn opinionated(tokenizer: &Tokenizer, seed: u64) -> Translator {
     let vocabulary = tokenizer.vocab_size() as i64;
     let model = Translator::new(&sizes(Direction::Both), vocabulary, settings(), seed, Cpu).unwrap();
     no_grad(|| {
@@ -56,7 +56,7 @@ fn opinionated(tokenizer: &Tokenizer, seed: u64) -> Translator {
     model
 }
 
-fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<i64> {
+pub(crate) fn ids(tokenizer: &Tokenizer, text: &str) -> Vec<i64> {
     let mut ids = vec![tokenizer.special(Special::Eos)];
     tokenizer.encode(text, &mut ids).unwrap();
     ids.push(tokenizer.special(Special::Eos));

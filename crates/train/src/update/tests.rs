@@ -20,7 +20,11 @@ struct Quadratic {
 
 impl Quadratic {
     fn new() -> Self {
-        let mut params = Params::new(0, Device::Cpu);
+        Self::on(Device::Cpu)
+    }
+
+    fn on(device: Device) -> Self {
+        let mut params = Params::new(0, device);
         let w = params.add("w", &[2, 2], 0.0, 0);
         let b = params.add("b", &[2], 0.0, 1);
         tch::no_grad(|| {
@@ -43,7 +47,8 @@ impl Task for Quadratic {
 
     fn step(&mut self, step: Step) -> Result<Loss, grulm_tasks::Error> {
         let tensors: Vec<_> = self.params.iter().map(|param| &param.tensor).collect();
-        let c = Tensor::from_slice2(&[[1.0f32, -2.0], [0.5, 3.0]]) * (step.step + 1) as f64;
+        let c =
+            Tensor::from_slice2(&[[1.0f32, -2.0], [0.5, 3.0]]).to_device(self.params.device()) * (step.step + 1) as f64;
         let mut mean = (tensors[0] * c).sum(Kind::Float) + tensors[1].square().sum(Kind::Float);
         if self.infinite_at == Some(step.step) {
             mean *= f64::INFINITY;
@@ -76,6 +81,15 @@ impl Task for Quadratic {
     }
 }
 
+/// The CPU, and a CUDA device where there is one.
+fn devices() -> impl Iterator<Item = Device> {
+    let cuda = Device::cuda_if_available();
+    if !cuda.is_cuda() {
+        eprintln!("skipped: no CUDA device");
+    }
+    [Some(Device::Cpu), cuda.is_cuda().then_some(cuda)].into_iter().flatten()
+}
+
 fn base() -> TrainConfig {
     TrainConfig { betas: [0.9, 0.99], clip_norm: 0.0, ..TrainConfig::default() }
 }
@@ -97,9 +111,9 @@ fn base() -> TrainConfig {
 // run(adamw(0.1)); run(adamw(0.0), l2=0.2); run(adamw(0.1), clip=1.0); run(sgd); run(sgd, l2=0.2); run(sgd, clip=1.0)
 #[test]
 fn three_updates_are_those_of_pytorch() {
-    let check = |config: TrainConfig, expect: [f32; 6]| {
-        let mut task = Quadratic::new();
-        let mut updater = Updater::new(&config, Layers::default(), &task.params);
+    let check_on = |device: Device, config: &TrainConfig, expect: [f32; 6]| {
+        let mut task = Quadratic::on(device);
+        let mut updater = Updater::new(config, Layers::default(), &task.params);
         for step in 0..3 {
             updater.update(&mut task, 0, 0, step, 0.01).unwrap();
         }
@@ -109,6 +123,7 @@ fn three_updates_are_those_of_pytorch() {
         assert_eq!(updater.first_skipped().unwrap(), None);
         assert_eq!(updater.optimizer.steps(), 3);
     };
+    let check = |config: TrainConfig, expect| devices().for_each(|device| check_on(device, &config, expect));
     let adamw = base();
     let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, momentum: 0.9, ..base() };
     let decay = |config: &TrainConfig| TrainConfig { weight_decay: 0.1, ..config.clone() };
@@ -136,10 +151,10 @@ fn decoupled_decay_of_sgd_shrinks_matrices_alone() {
 
 #[test]
 fn an_update_that_is_not_finite_changes_nothing_and_is_remembered() {
-    for optimizer in [OptimizerKind::AdamW, OptimizerKind::Sgd] {
+    for (device, optimizer) in devices().flat_map(|d| [OptimizerKind::AdamW, OptimizerKind::Sgd].map(|o| (d, o))) {
         for clip_norm in [0.0, 1.0] {
             let config = TrainConfig { optimizer, clip_norm, l2: 0.1, weight_decay: 0.1, ..base() };
-            let mut task = Quadratic { infinite_at: Some(1), ..Quadratic::new() };
+            let mut task = Quadratic { infinite_at: Some(1), ..Quadratic::on(device) };
             let mut updater = Updater::new(&config, Layers::default(), &task.params);
             updater.update(&mut task, 0, 0, 0, 0.01).unwrap();
             let (values, state) = (task.values(), named(&updater));

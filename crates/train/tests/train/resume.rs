@@ -3,6 +3,7 @@
 use std::fs;
 
 use grulm_train::{LayerSettings, OptimizerKind, Outcome, Start, StopFlag, TrainConfig, Unfreeze};
+use tch::Device;
 
 use crate::toy::{Run, Toy, ten_steps};
 
@@ -103,4 +104,26 @@ fn what_does_not_belong_to_the_run_is_refused() {
     run.config.optimizer = OptimizerKind::Sgd;
     let message = run.train(&mut Toy::new(16), Start::Resume).unwrap_err().to_string();
     assert!(message.contains("momentum_buffer.embedding") && message.contains("train.optimizer"), "{message}");
+}
+
+/// Begun on a GPU and gone on with on a CPU, and the other way round.
+#[test]
+fn a_run_can_change_its_device() {
+    let cuda = Device::cuda_if_available();
+    if !cuda.is_cuda() {
+        eprintln!("skipped: no CUDA device");
+        return;
+    }
+    let expect = Run::new(ten_steps()).fresh().weights();
+    for (first, second) in [(cuda, Device::Cpu), (Device::Cpu, cuda), (cuda, cuda)] {
+        let run = Run::new(ten_steps());
+        let stop = StopFlag::new();
+        let mut toy = Toy { signal_at: Some((4, stop.clone())), ..Toy::on(16, first) };
+        assert!(matches!(run.train_with(&mut toy, Start::Fresh, &stop).unwrap(), Outcome::Interrupted { .. }));
+        let mut toy = Toy::on(16, second);
+        run.train(&mut toy, Start::Resume).unwrap();
+        let near = |(found, expect): (&f32, &f32)| (found - expect).abs() < 1e-3;
+        assert!(toy.weights().iter().zip(&expect).all(near), "{first:?} {second:?}");
+        assert_eq!(run.state(10).step, 10);
+    }
 }

@@ -36,14 +36,18 @@ pub(crate) struct Toy {
 
 impl Toy {
     pub(crate) fn new(rows: u64) -> Self {
-        let mut params = Params::new(1, Device::Cpu);
+        Self::on(rows, Device::Cpu)
+    }
+
+    pub(crate) fn on(rows: u64, device: Device) -> Self {
+        let mut params = Params::new(1, device);
         let _ = params.add("embedding", &[SYMBOLS, WIDTH], 0.5, 0);
         let _ = params.add("recurrent", &[WIDTH, WIDTH], 0.3, 1);
         let _ = params.add("output", &[SYMBOLS, WIDTH], 0.5, 2);
         let _ = params.add("bias", &[SYMBOLS], 0.0, 2);
         Self {
             params,
-            carry: Tensor::zeros([rows as i64, WIDTH], (Kind::Float, Device::Cpu)),
+            carry: Tensor::zeros([rows as i64, WIDTH], (Kind::Float, device)),
             rows,
             carries: true,
             validates: true,
@@ -68,10 +72,10 @@ impl Toy {
     }
 }
 
-fn symbols(site: Site, rows: std::ops::Range<u64>) -> (Tensor, Tensor) {
+fn symbols(site: Site, rows: std::ops::Range<u64>, device: Device) -> (Tensor, Tensor) {
     let x: Vec<i64> = rows.map(|row| (site.at(row).bits(0) % SYMBOLS as u64) as i64).collect();
     let y: Vec<i64> = x.iter().map(|x| (3 * x + 1) % SYMBOLS).collect();
-    (Tensor::from_slice(&x), Tensor::from_slice(&y))
+    (Tensor::from_slice(&x).to_device(device), Tensor::from_slice(&y).to_device(device))
 }
 
 impl Task for Toy {
@@ -87,7 +91,7 @@ impl Task for Toy {
             stop.raise(15);
         }
         let first = step.batch() * self.rows;
-        let (x, y) = symbols(Site::new(step.seed), first..first + self.rows);
+        let (x, y) = symbols(Site::new(step.seed), first..first + self.rows, self.params.device());
         let (logits, state) = self.logits(&x, &self.carry);
         if self.carries {
             self.carry = state.detach();
@@ -100,7 +104,8 @@ impl Task for Toy {
         // Every fifth row does not count, so that batches differ in their number of predictions.
         let counted: Vec<i64> =
             (0..self.rows).filter(|row| !(first + row).is_multiple_of(5)).map(|row| row as i64).collect();
-        let sum = losses.index_select(0, &Tensor::from_slice(&counted)).sum(Kind::Float);
+        let counted_rows = Tensor::from_slice(&counted).to_device(self.params.device());
+        let sum = losses.index_select(0, &counted_rows).sum(Kind::Float);
         Ok(Loss { sum, count: counted.len() as u64, penalty: None })
     }
 
@@ -117,8 +122,8 @@ impl Task for Toy {
         if !self.validates {
             return Ok(None);
         }
-        let (x, y) = symbols(Site::new(99), 0..64);
-        let carry = Tensor::zeros([64, WIDTH], (Kind::Float, Device::Cpu));
+        let (x, y) = symbols(Site::new(99), 0..64, self.params.device());
+        let carry = Tensor::zeros([64, WIDTH], (Kind::Float, self.params.device()));
         let loss = tch::no_grad(|| self.logits(&x, &carry).0.cross_entropy_for_logits(&y));
         let nll = f64::try_from(&loss)?;
         Ok(Some(Scores { criterion: nll, figures: vec![("nll".into(), nll), ("perplexity".into(), nll.exp())] }))
