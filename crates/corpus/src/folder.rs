@@ -1,19 +1,24 @@
 //! The corpus folder as a whole: it is built beside its place and put there by a rename.
 //!
-//! `<dir>.part` is the folder under construction, `<dir>.old` the one that is being replaced. A run that is killed leaves the old corpus,
-//! the new one, or both: [`Staging::begin`] puts back an old corpus that was moved aside, and throws away everything else.
+//! `<dir>.part` is the folder under construction, `.<dir>.replaced-by-grulm` the one that is being replaced: a name that nobody gives a
+//! corpus of their own, for it is removed. A run that is killed leaves the old corpus, the new one, or both: [`Staging::begin`] puts back an
+//! old corpus that was moved aside, and throws away everything else.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use grulm_config::Invalid;
+use grulm_durable::PART;
 
 use crate::corpus::{CLEANING, MANIFEST, REJECTS, TOKENIZER};
 use crate::{Error, Split};
 
 /// The folder of temporary files inside the folder under construction.
 const WORK: &str = "work";
+/// Ends the name of a corpus that is being replaced.
+const REPLACED: &str = ".replaced-by-grulm";
 
 /// A corpus folder under construction.
 #[derive(Debug)]
@@ -28,13 +33,20 @@ pub(crate) struct Staging {
 impl Staging {
     /// Finds the places of a corpus folder, and cleans up after a run that was killed.
     pub(crate) fn begin(dir: &Path) -> Result<Self, Error> {
-        let beside = |suffix: &str| -> Result<PathBuf, Error> {
-            let name = dir.file_name().ok_or_else(|| Invalid::new("corpus.dir", dir, "a folder with a name"))?;
-            let mut name = name.to_owned();
-            name.push(suffix);
-            Ok(dir.with_file_name(name))
+        let refuse = |allowed| Invalid::new("corpus.dir", dir, allowed);
+        // A link stays, and what it leads to is replaced.
+        let dir = if dir.is_symlink() {
+            dir.canonicalize().map_err(|_| refuse("a folder, or a link to one that exists"))?
+        } else {
+            dir.to_owned()
         };
-        let mut staging = Self { dir: dir.to_owned(), part: beside(".part")?, old: beside(".old")?, lock: None };
+        let name = dir.file_name().ok_or_else(|| refuse("a folder with a name"))?;
+        let beside = |prefix: &str, suffix: &str| {
+            let parts = [OsStr::new(prefix), name, OsStr::new(suffix)];
+            dir.with_file_name(parts.into_iter().collect::<OsString>())
+        };
+        let (part, old) = (beside("", PART), beside(".", REPLACED));
+        let mut staging = Self { dir, part, old, lock: None };
         refuse_foreign(&staging.dir, is_ours)?;
         refuse_foreign(&staging.old, is_ours)?;
         refuse_foreign(&staging.part, |name| is_ours(name) || is_temporary(name))?;
@@ -172,7 +184,7 @@ fn is_ours(name: &str) -> bool {
 
 /// What a run that was killed may leave beside that: a file that was cut off under its temporary name.
 fn is_temporary(name: &str) -> bool {
-    name == WORK || name.starts_with(".tmp") || name.strip_suffix(".part").is_some_and(is_ours)
+    name == WORK || name.starts_with(".tmp") || name.strip_suffix(PART).is_some_and(is_ours)
 }
 
 fn remove(folder: &Path) -> Result<(), Error> {
@@ -227,9 +239,31 @@ mod tests {
         // Killed while building.
         check_begin(&["c", "c.part"], &[("c", "c")]);
         // Killed between the two renames.
-        check_begin(&["c.old", "c.part"], &[("c", "c.old")]);
+        check_begin(&[".c.replaced-by-grulm", "c.part"], &[("c", ".c.replaced-by-grulm")]);
         // Killed before the old corpus was removed.
-        check_begin(&["c", "c.old"], &[("c", "c")]);
+        check_begin(&["c", ".c.replaced-by-grulm"], &[("c", "c")]);
+        // A copy of the user's own.
+        check_begin(&["c", "c.old"], &[("c", "c"), ("c.old", "c.old")]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_and_what_it_leads_to_is_replaced() {
+        use std::os::unix::fs::symlink;
+        let parent = tempfile::tempdir().unwrap();
+        let at = |name: &str| parent.path().join(name);
+        fs::create_dir(at("real")).unwrap();
+        fs::write(at("real/manifest.json"), "first").unwrap();
+        symlink("real", at("c")).unwrap();
+        let mut staging = Staging::begin(&at("c")).unwrap();
+        staging.create().unwrap();
+        write_synced(&staging.path().join(MANIFEST), b"second").unwrap();
+        staging.finish().unwrap();
+        assert!(at("c").is_symlink() && !at("real").is_symlink());
+        assert_eq!(fs::read_to_string(at("real/manifest.json")).unwrap(), "second");
+        symlink("none", at("dangling")).unwrap();
+        let message = Staging::begin(&at("dangling")).unwrap_err().to_string();
+        assert!(message.contains("`corpus.dir`") && message.contains("a link to one that exists"), "{message}");
     }
 
     #[test]

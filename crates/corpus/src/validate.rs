@@ -70,8 +70,9 @@ impl TokenizerConfig {
         if self.min_frequency == 0 {
             return Err(Invalid::new("tokenizer.min_frequency", 0, "at least 1"));
         }
-        if self.sample_mib == 0 {
-            return Err(Invalid::new("tokenizer.sample_mib", 0, "at least 1"));
+        // Positions in the sample are 32 bits wide.
+        if !(1..4096).contains(&self.sample_mib) {
+            return Err(Invalid::new("tokenizer.sample_mib", self.sample_mib, "1 to 4095"));
         }
         if let Some(unknown) = self.specials_in_text.iter().find(|text| Special::from_text(text).is_none()) {
             let allowed = Special::ALL.map(Special::text).join(", ");
@@ -133,6 +134,7 @@ mod tests {
         check(|t| (t.kind, t.vocab_size) = (TokenizerKind::Word, 6), "`tokenizer.vocab_size` = 6: allowed: 7 to");
         check(|t| t.min_frequency = 0, "`tokenizer.min_frequency` = 0");
         check(|t| t.sample_mib = 0, "`tokenizer.sample_mib` = 0");
+        check(|t| t.sample_mib = 4096, "`tokenizer.sample_mib` = 4096: allowed: 1 to 4095");
         check(|t| t.specials_in_text = vec!["<unknown>".into()], "`tokenizer.specials_in_text` = \"<unknown>\"");
     }
 }

@@ -365,6 +365,50 @@ fn a_tokenizer_from_a_file() {
 }
 
 #[test]
+fn what_a_tokenizer_file_cannot_do_is_refused_before_reading() {
+    let mut set = Set::new(&[("train.txt", "a <unk> c\n")]);
+    set.tokenizer.specials_in_text = vec!["<unk>".into()];
+    set.prepare();
+    let file = set.folder.path().join("tokenizer.json");
+    fs::copy(set.corpus.dir.join("tokenizer.json"), &file).unwrap();
+    let text = set.folder.path().join("train.txt");
+    // Text that cannot be read shows which comes first.
+    let check = |specials: &[&str], says: &str| {
+        let mut set = Set::new(&[]);
+        set.corpus.train = vec![text.display().to_string()];
+        set.tokenizer.file = Some(file.clone());
+        set.tokenizer.specials_in_text = specials.iter().map(|&special| special.into()).collect();
+        let message = set.try_prepare(1).map_err(|error| error.to_string()).err().unwrap_or_default();
+        assert!(message.contains(says) && message.is_empty() == says.is_empty(), "{specials:?}: {message}");
+    };
+    check(&[], "");
+    check(&["<unk>"], "");
+    check(&["<eos>"], "`tokenizer.specials_in_text` = [\"<eos>\"]: allowed: none, or what `tokenizer.file`");
+    check(&["<unk>", "<eos>"], "says: {\"<unk>\"}");
+    fs::write(&text, b"caf\xE9\n").unwrap();
+    fs::write(&file, "{}").unwrap();
+    check(&[], "tokenizer.json: ");
+}
+
+#[cfg(unix)]
+#[test]
+fn text_from_a_pipe_is_refused() {
+    let mut set = Set::new(&[("train.txt", "a b c\n")]);
+    let pipe = set.folder.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let open = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&writer));
+    for path in [pipe.display().to_string(), open] {
+        set.corpus.train = vec![path.clone()];
+        let message = set.try_prepare(1).unwrap_err().to_string();
+        assert!(
+            message.starts_with(&format!("`corpus.train` = {path:?}")) && message.contains("read twice"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
 fn text_to_score_is_read_as_the_corpus_was() {
     let mut set = Set::new(&[("train.txt", "one two three\n"), ("valid.txt", "One, two!\n\n four\n")]);
     set.corpus.valid = set.paths(&["valid.txt"]);

@@ -117,7 +117,7 @@ fn rename_inputs(manifest: &mut Manifest, settings: Settings, mut staging: Stagi
 
 /// Fills the folder under construction, the manifest last.
 fn build(plan: &Plan<'_>, staging: &Staging, fingerprint: String, progress: &ProgressBar) -> Result<(), Error> {
-    phase(progress, "reading", plan.bytes()?);
+    phase(progress, "reading", plan.bytes());
     let gathered = gather(plan, &staging.work(), progress)?;
 
     phase(progress, "removing duplicates", gathered.spool.documents());
@@ -128,11 +128,18 @@ fn build(plan: &Plan<'_>, staging: &Staging, fingerprint: String, progress: &Pro
     }
 
     phase(progress, "training the tokenizer", 0);
-    let tokenizer = tokenizer(plan, &gathered, &removal, survey.bytes)?;
+    let trained;
+    let tokenizer = match &plan.given_tokenizer {
+        Some(given) => given,
+        None => {
+            trained = train_tokenizer(plan, &gathered, &removal, survey.bytes)?;
+            &trained
+        }
+    };
 
     phase(progress, "encoding", gathered.spool.documents());
     let dir = staging.path();
-    let splits = encode::encode(&plan.pool, &gathered.spool, &removal, &tokenizer, dir, progress)?;
+    let splits = encode::encode(&plan.pool, &gathered.spool, &removal, tokenizer, dir, progress)?;
 
     tokenizer.save(&dir.join(TOKENIZER))?;
     plan.cleaner.save(&dir.join(CLEANING))?;
@@ -152,6 +159,7 @@ fn build(plan: &Plan<'_>, staging: &Staging, fingerprint: String, progress: &Pro
         replaced_characters: gathered.replaced,
         config: plan.settings(),
     };
+    plan.check_unchanged()?;
     manifest.save(&dir.join(MANIFEST))
 }
 
@@ -162,10 +170,7 @@ fn phase(progress: &ProgressBar, what: &'static str, length: u64) {
     progress.set_position(0);
 }
 
-fn tokenizer(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal, bytes: u64) -> Result<Tokenizer, Error> {
-    if let Some(file) = &plan.tokenizer.file {
-        return Tokenizer::open(file);
-    }
+fn train_tokenizer(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal, bytes: u64) -> Result<Tokenizer, Error> {
     let limit = (plan.tokenizer.sample_mib as u64).saturating_mul(1 << 20);
     let texts = sample(&gathered.spool, removal, bytes, limit)?;
     // Inside the pool, so that the library uses as many threads as were asked for.
@@ -189,4 +194,29 @@ fn nothing_left(plan: &Plan<'_>, gathered: &Gathered, removal: &Removal) -> Erro
     let allowed =
         format!("text of which a document is left; of {} documents none is: {reasons}", gathered.documents_read);
     Invalid::new("corpus.train", &plan.corpus.train, allowed).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn text_that_changes_while_it_is_read_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = folder.path().join("grows.txt");
+        fs::write(&text, "a b c\n").unwrap();
+        let train = vec![text.display().to_string()];
+        let corpus = CorpusConfig { dir: folder.path().join("corpus"), train, ..CorpusConfig::default() };
+        let tokenizer = TokenizerConfig::default();
+        let plan = Plan::new(&corpus, &tokenizer, 1).unwrap();
+        let fingerprint = plan.fingerprint().unwrap();
+        fs::write(&text, "a b c\nd e f\n").unwrap();
+        let mut staging = Staging::begin(&corpus.dir).unwrap();
+        staging.create().unwrap();
+        let message = build(&plan, &staging, fingerprint, &ProgressBar::hidden()).unwrap_err().to_string();
+        assert!(message.contains("grows.txt: changed"), "{message}");
+        assert!(!staging.path().join(MANIFEST).exists());
+    }
 }

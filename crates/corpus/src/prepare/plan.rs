@@ -1,10 +1,11 @@
 //! What a preparation will do: its settings turned once into things that are valid.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use grulm_config::Invalid;
 use rayon::prelude::*;
@@ -14,8 +15,8 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::digest::sha256;
 use crate::{
-    Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Settings, Split, TokenizerConfig, inputs,
-    manifest,
+    Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Settings, Split, Tokenizer, TokenizerConfig,
+    inputs, manifest,
 };
 
 /// The settings of a preparation.
@@ -24,6 +25,8 @@ pub(super) struct Plan<'a> {
     pub(super) corpus: &'a CorpusConfig,
     /// `[tokenizer]`.
     pub(super) tokenizer: &'a TokenizerConfig,
+    /// The tokenizer of `tokenizer.file`, opened before any text is read.
+    pub(super) given_tokenizer: Option<Tokenizer>,
     /// All files, in the order of reading: training, validation, test.
     pub(super) inputs: Vec<Input>,
     /// How they are read.
@@ -34,6 +37,8 @@ pub(super) struct Plan<'a> {
     pub(super) filter: Filter,
     /// The threads.
     pub(super) pool: ThreadPool,
+    /// What the files were when they were found.
+    states: Vec<State>,
     /// Which of the files are validation text.
     valid: Range<usize>,
 }
@@ -43,9 +48,7 @@ impl<'a> Plan<'a> {
     pub(super) fn new(corpus: &'a CorpusConfig, tokenizer: &'a TokenizerConfig, threads: usize) -> Result<Self, Error> {
         corpus.validate()?;
         tokenizer.validate()?;
-        if let Some(file) = &tokenizer.file {
-            Invalid::check("tokenizer.file", file, file.is_file(), "a tokenizer.json that exists")?;
-        }
+        let given_tokenizer = tokenizer.file.as_deref().map(|file| open_tokenizer(file, tokenizer)).transpose()?;
         let valid = inputs_of("corpus.valid", &corpus.valid)?;
         let test = inputs_of("corpus.test", &corpus.test)?;
         let train = train_inputs(corpus, valid.iter().chain(&test))?;
@@ -58,10 +61,14 @@ impl<'a> Plan<'a> {
         let pool = ThreadPoolBuilder::new().num_threads(threads).build().map_err(|error| {
             Invalid::new("run.threads", threads, format!("a number of threads that the system gives ({error})"))
         })?;
+        let inputs = [train, valid, test].concat();
+        let states = inputs.iter().map(State::of).collect::<Result<_, _>>()?;
         Ok(Self {
             corpus,
             tokenizer,
-            inputs: [train, valid, test].concat(),
+            given_tokenizer,
+            inputs,
+            states,
             options,
             cleaner: Cleaner::new(&corpus.clean, corpus.unit, &corpus.text_field, &corpus.encoding)?,
             filter: Filter::new(&corpus.filter)?,
@@ -92,9 +99,20 @@ impl<'a> Plan<'a> {
     }
 
     /// Bytes of all files on disk.
-    pub(super) fn bytes(&self) -> Result<u64, Error> {
-        let size = |input: &Input| fs::metadata(&input.path).map(|data| data.len()).map_err(Error::io(&input.path));
-        self.inputs.iter().map(size).sum()
+    pub(super) fn bytes(&self) -> u64 {
+        self.states.iter().map(|state| state.length).sum()
+    }
+
+    /// Checks that the files are what they were: they are hashed and read one after the other, and a corpus must not count as that of text
+    /// which it does not hold.
+    pub(super) fn check_unchanged(&self) -> Result<(), Error> {
+        for (input, before) in self.inputs.iter().zip(&self.states) {
+            if State::of(input)? != *before {
+                let reason = "changed while it was read; prepare the corpus again when nothing writes to it any more";
+                return Err(Error::Mismatch { path: input.path.clone(), reason: reason.into() });
+            }
+        }
+        Ok(())
     }
 
     /// A hash of all that the corpus depends on: the content of the files and their order, the settings, this program's version. Names
@@ -110,9 +128,11 @@ impl<'a> Plan<'a> {
             inputs: Vec<(String, String)>,
             tokenizer_file: Option<String>,
         }
+        let failed = |error| Error::io(&self.corpus.dir)(error);
         let hash = |(index, input): (usize, &Input)| -> Result<(String, String), Error> {
             let role = format!("{:?} {:?} {:?}", self.given(index), input.format, input.compression);
-            Ok((role, content_hash(&input.path)?))
+            let file = File::open(&input.path).map_err(Error::io(&input.path))?;
+            Ok((role, content_hash(file).map_err(Error::io(&input.path))?))
         };
         let inputs =
             self.pool.install(|| self.inputs.par_iter().enumerate().map(hash).collect::<Result<Vec<_>, _>>())?;
@@ -126,15 +146,38 @@ impl<'a> Plan<'a> {
             tokenizer: &TokenizerConfig { file: None, ..self.tokenizer.clone() },
             cleaning: self.cleaner.hash(),
             inputs,
-            tokenizer_file: self.tokenizer.file.as_deref().map(content_hash).transpose()?,
+            tokenizer_file: self
+                .given_tokenizer
+                .as_ref()
+                .map(|given| content_hash(given.json()))
+                .transpose()
+                .map_err(failed)?,
         };
-        let json = serde_json::to_vec(&everything).map_err(|error| Error::io(&self.corpus.dir)(error.into()))?;
+        let json = serde_json::to_vec(&everything).map_err(|error| failed(error.into()))?;
         Ok(sha256(&json))
     }
 }
 
 fn inputs_of(key: &str, patterns: &[String]) -> Result<Vec<Input>, Error> {
-    if patterns.is_empty() { Ok(Vec::new()) } else { inputs(key, patterns) }
+    let found = if patterns.is_empty() { Vec::new() } else { inputs(key, patterns)? };
+    // Text is read twice, so what can be read once only would hang, or be empty.
+    match found.iter().find(|input| !input.path.is_file()) {
+        Some(pipe) => Err(Invalid::new(key, &pipe.path, "regular files, since text is read twice").into()),
+        None => Ok(found),
+    }
+}
+
+/// Opens `tokenizer.file`. The specials that stand in text are the file's: other settings would count for nothing.
+fn open_tokenizer(file: &Path, config: &TokenizerConfig) -> Result<Tokenizer, Error> {
+    Invalid::check("tokenizer.file", file, file.is_file(), "a tokenizer.json that exists")?;
+    let tokenizer = Tokenizer::open(file)?;
+    let own: BTreeSet<&str> = tokenizer.in_text().iter().map(|special| special.text()).collect();
+    let asked: BTreeSet<&str> = config.specials_in_text.iter().map(String::as_str).collect();
+    if asked.is_empty() || asked == own {
+        return Ok(tokenizer);
+    }
+    let allowed = format!("none, or what `tokenizer.file` = {file:?} says: {own:?}");
+    Err(Invalid::new("tokenizer.specials_in_text", &config.specials_in_text, allowed).into())
 }
 
 /// The files of `corpus.train`, without those that are held out and those of the corpus folder itself: both lie in the
@@ -144,7 +187,7 @@ fn train_inputs<'a>(corpus: &CorpusConfig, held_out: impl Iterator<Item = &'a In
     let held_out = held_out.map(|input| whole(&input.path)).collect::<Result<HashSet<_>, _>>()?;
     let dir = fs::canonicalize(&corpus.dir).ok();
     let mut train = Vec::new();
-    for input in inputs("corpus.train", &corpus.train)? {
+    for input in inputs_of("corpus.train", &corpus.train)? {
         let path = whole(&input.path)?;
         if held_out.contains(&path) {
             tracing::info!("{} is held out, so it is left out of train", input.path.display());
@@ -161,12 +204,26 @@ fn train_inputs<'a>(corpus: &CorpusConfig, held_out: impl Iterator<Item = &'a In
     Ok(train)
 }
 
-fn content_hash(path: &Path) -> Result<String, Error> {
-    let mut file = File::open(path).map_err(Error::io(path))?;
+/// What tells whether a file was written to.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    length: u64,
+    /// None where the file system knows of no times.
+    modified: Option<SystemTime>,
+}
+
+impl State {
+    fn of(input: &Input) -> Result<Self, Error> {
+        let found = fs::metadata(&input.path).map_err(Error::io(&input.path))?;
+        Ok(Self { length: found.len(), modified: found.modified().ok() })
+    }
+}
+
+fn content_hash(mut content: impl Read) -> io::Result<String> {
     let mut hasher = Xxh3Default::new();
     let mut buffer = vec![0; 1 << 18];
     loop {
-        match file.read(&mut buffer).map_err(Error::io(path))? {
+        match content.read(&mut buffer)? {
             0 => return Ok(format!("{:032x}", hasher.digest128())),
             n => hasher.update(&buffer[..n]),
         }

@@ -16,6 +16,16 @@ pub(super) const LONGEST_DOCUMENT: usize = 1 << 28;
 /// Once so many characters have been read, ten times the tolerated share of undecodable ones ends the reading.
 const ENOUGH: u64 = 1 << 20;
 
+/// How files begin that some name text, what they are, and what to do. Most would decode as something.
+const NO_TEXT: [(&[u8], &str, &str); 5] = [
+    (b"\x1f\x8b\x08", "data compressed by gzip", "text; a file that is named .gz is decompressed"),
+    (b"\x28\xb5\x2f\xfd", "data compressed by Zstandard", "text; a file that is named .zst is decompressed"),
+    (b"PK\x03\x04", "a ZIP archive (.docx, .xlsx and .epub are that too)", "text: unpack it"),
+    (b"%PDF-", "a PDF document", "text: extract it first"),
+    // Behind the name stands the header of a page.
+    (b"PAR1\x15", "an Apache Parquet file", "text; such a file is read where it is named .parquet"),
+];
+
 /// What is wrong with the text itself; travels inside an [`io::Error`] through readers that know of no other.
 #[derive(Debug, thiserror::Error)]
 #[error("{found}; expected {expected}")]
@@ -83,10 +93,13 @@ impl<R: Read> TextReader<R> {
         buffer: usize,
         longest: usize,
     ) -> io::Result<Self> {
-        const LONGEST_MARK: usize = 3;
+        const LONGEST_MARK: usize = 5;
         let wanted = if encoding.0 == Setting::Detect { DETECTED } else { LONGEST_MARK };
         let mut prefix = Vec::new();
         source.by_ref().take(wanted as u64).read_to_end(&mut prefix)?;
+        if let Some((_, found, expected)) = NO_TEXT.into_iter().find(|(magic, ..)| prefix.starts_with(magic)) {
+            return Err(Fault { found: found.into(), expected: expected.into(), in_document: false }.into());
+        }
         let mark = encoding_rs::Encoding::for_bom(&prefix);
         let used = match (mark, encoding.0) {
             (Some((marked, length)), _) => {

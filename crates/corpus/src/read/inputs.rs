@@ -10,6 +10,7 @@ use grulm_config::Invalid;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::Error;
+use crate::corpus::{CLEANING, MANIFEST, TOKENIZER};
 
 /// The names that are found in folders and by globs.
 const KNOWN: &str = ".txt, .jsonl, .ndjson, .csv, .tsv or .parquet, all but .parquet also with .gz or .zst behind";
@@ -110,7 +111,8 @@ fn extension(path: &Path) -> Option<String> {
 /// - A file that is named in full is what its extension says, or else plain text (`wiki.tokens`, `train.en.gz`). In a folder,
 ///   which is searched with all its subfolders, and by a glob, which matches files only, just known extensions are taken
 ///   (`.txt`, `.jsonl`, `.ndjson`, `.csv`, `.tsv`, `.parquet`; behind all but the last also `.gz`, `.zst`). There, hidden
-///   files and folders are skipped and links are followed.
+///   files and folders are skipped, also the folders of runs, corpora and models that this program wrote, and links are
+///   followed that lead somewhere.
 ///
 /// # Errors
 ///
@@ -238,8 +240,12 @@ fn matcher(glob: &str) -> Result<GlobMatcher, globset::Error> {
 fn files_below(folder: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> Result<Vec<PathBuf>, Error> {
     let walk = WalkDir::new(folder).max_depth(depth).follow_links(true);
     let mut files = Vec::new();
-    for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !hidden(entry)) {
-        let entry = entry.map_err(|error| walk_error(folder, error))?;
+    for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !(hidden(entry) || is_written_here(entry)))
+    {
+        let entry = match entry {
+            Err(error) if error.depth() > 0 && error.path().is_some_and(leads_nowhere) => continue,
+            entry => entry.map_err(|error| walk_error(folder, error))?,
+        };
         let below = entry.path().strip_prefix(folder).unwrap_or(entry.path());
         if entry.file_type().is_file() && wanted(below) {
             // Searching "." yields "./name": say it as the pattern does.
@@ -252,6 +258,18 @@ fn files_below(folder: &Path, depth: usize, wanted: impl Fn(&Path) -> bool) -> R
 
 fn hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+/// Whether an entry is a folder of a run, a corpus or a model, finished or not: what lies there came from the text, and must not join it.
+fn is_written_here(entry: &DirEntry) -> bool {
+    let holds = |name: &str| entry.path().join(name).is_file();
+    entry.file_type().is_dir()
+        && (holds("run.lock") || (holds(TOKENIZER) && [MANIFEST, CLEANING].into_iter().any(holds)))
+}
+
+/// Whether a path is a link whose target is not there.
+fn leads_nowhere(path: &Path) -> bool {
+    path.is_symlink() && path.metadata().is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
 fn walk_error(folder: &Path, error: walkdir::Error) -> Error {

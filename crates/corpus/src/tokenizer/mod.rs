@@ -128,6 +128,16 @@ impl Tokenizer {
         grulm_durable::write(path, &self.json).map_err(Error::io(path))
     }
 
+    /// The content of `tokenizer.json`.
+    pub(crate) fn json(&self) -> &[u8] {
+        &self.json
+    }
+
+    /// Specials that stand in the corpus as words.
+    pub(crate) fn in_text(&self) -> &[Special] {
+        &self.in_text
+    }
+
     /// SHA-256 of the file, in lower-case hexadecimal digits.
     #[must_use]
     pub fn hash(&self) -> &str {

@@ -126,3 +126,22 @@ fn detection_bears_damage_and_a_cut_prefix() {
     latin.extend(b"caf\xE9");
     assert!(decode(&latin, "auto").unwrap().0.ends_with("café"));
 }
+
+#[test]
+fn what_is_no_text_is_called_what_it_is() {
+    let check = |bytes: &[u8], says: &str| {
+        let bytes = [bytes, "\u{e9}t\u{e9} \u{0}".repeat(50).as_bytes()].concat();
+        for encoding in ["utf-8", "auto", "windows-1252"] {
+            let message = decode(&bytes, encoding).expect_err("an error").to_string();
+            assert!(message.contains(&format!("a.txt: {says}")), "{message}");
+        }
+    };
+    check(&gzip(b"text"), "data compressed by gzip");
+    check(&zstd::encode_all(&b"text"[..], 3).unwrap(), "data compressed by Zstandard");
+    check(b"PK\x03\x04\x14", "a ZIP archive");
+    check(b"%PDF-1.7\n", "a PDF document");
+    check(b"PAR1\x15\x04", "an Apache Parquet file");
+    for text in ["PAR1 is a gene", "PKZIP", "%PDF is a format"] {
+        assert_eq!(decode(text.as_bytes(), "utf-8").unwrap().0, text);
+    }
+}

@@ -102,6 +102,42 @@ fn links_are_followed_and_count_once() {
 }
 
 #[test]
+fn what_is_no_text_of_the_user_is_passed_over() {
+    let tree = tempfile::tempdir().unwrap();
+    for name in [
+        "text.txt",
+        "run/run.lock",
+        "run/log.txt",
+        "run/checkpoints/x.txt",
+        "corpus/manifest.json",
+        "corpus/tokenizer.json",
+        "corpus/rejects.jsonl",
+        "corpus.part/cleaning.json",
+        "corpus.part/tokenizer.json",
+        "corpus.part/rejects.jsonl",
+        "mine/manifest.json",
+        "mine/text.txt",
+    ] {
+        let path = tree.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    symlink("none.txt", tree.path().join("dangling.txt")).unwrap();
+    let check = |pattern: &str, expect: &[&str]| {
+        let found = expand(tree.path(), &[pattern]).unwrap();
+        let names: Vec<_> = found.iter().map(|input| input.path.strip_prefix(tree.path()).unwrap()).collect();
+        assert_eq!(names, expect.iter().map(Path::new).collect::<Vec<_>>(), "{pattern}");
+    };
+    check(".", &["mine/text.txt", "text.txt"]);
+    check("*.txt", &["text.txt"]);
+    check("**/*.{txt,jsonl}", &["mine/text.txt", "text.txt"]);
+    // What is named itself is meant.
+    check("run/log.txt", &["run/log.txt"]);
+    let message = expand(tree.path(), &["dangling.txt"]).unwrap_err().to_string();
+    assert!(message.contains("dangling.txt"), "{message}");
+}
+
+#[test]
 fn patterns_that_lead_nowhere_are_refused() {
     let tree = tree();
     fs::create_dir(tree.path().join("empty")).unwrap();
