@@ -20,7 +20,7 @@ step "rustdoc"
 RUSTDOCFLAGS="${RUSTDOCFLAGS:-} -D warnings" cargo doc --locked --workspace --no-deps
 
 step "crates that need no libtorch"
-for package in grulm-config grulm-corpus grulm-metrics; do
+for package in grulm-config grulm-corpus grulm-durable grulm-metrics; do
     if cargo tree --locked --edges normal,build --package "$package" | grep -E '(tch|torch-sys) v'; then
         echo "$package must not depend on tch" >&2
         exit 1
