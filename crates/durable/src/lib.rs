@@ -47,15 +47,30 @@ pub fn write_with<T, E>(
     content: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
 ) -> Result<T, E> {
     let part = with_suffix(path, PART);
-    let mut file = BufWriter::new(File::create(&part).map_err(&io_error)?);
+    let file = File::create(&part).map_err(&io_error)?;
+    fill(file, &part, path, io_error, content)
+}
+
+/// As [`write_with`], under the temporary name `part`, of which `file` was created.
+///
+/// # Errors
+/// As those of [`write_with`]; `part` is removed then.
+pub fn fill<T, E>(
+    file: File,
+    part: &Path,
+    path: &Path,
+    io_error: impl Fn(io::Error) -> E,
+    content: impl FnOnce(&mut BufWriter<File>) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut file = BufWriter::new(file);
     let written = content(&mut file).and_then(|written| {
         let flushed = file.into_inner().map_err(IntoInnerError::into_error);
-        flushed.and_then(|_| commit(&part, path)).map_err(&io_error)?;
+        flushed.and_then(|_| commit(part, path)).map_err(&io_error)?;
         Ok(written)
     });
     if written.is_err() {
         // What was written so far is of no use; that it cannot be removed would hide the error.
-        let _ = fs::remove_file(&part);
+        let _ = fs::remove_file(part);
     }
     written
 }
