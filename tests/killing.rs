@@ -14,13 +14,15 @@ pub(crate) fn kills_wanted() -> u64 {
     env::var("GRULM_KILLS").map_or(2, |kills| kills.parse().unwrap())
 }
 
-/// Moments that look random, from 0 to 1: another sequence in each process.
+/// Moments that look random, from 0 to 1: another sequence in each process, or that of GRULM_SEED.
 pub(crate) struct Moments(u64);
 
 impl Moments {
     pub(crate) fn new() -> Self {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Self(clock.as_nanos() as u64)
+        let seed = env::var("GRULM_SEED").map_or(clock.as_nanos() as u64, |seed| seed.parse().unwrap());
+        println!("GRULM_SEED={seed}");
+        Self(seed)
     }
 
     /// SplitMix64.

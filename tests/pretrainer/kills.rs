@@ -55,7 +55,7 @@ fn preparation_survives_kills() {
         let mut expected = expected.clone();
         expected.insert("manifest.json".into(), manifest(&expected["manifest.json"]));
         assert_same(&found, &expected);
-        for left in ["corpus.part", "corpus.old"] {
+        for left in ["corpus.part", ".corpus.replaced-by-grulm"] {
             assert!(!place.path(left).exists(), "{left}");
         }
         fs::remove_dir_all(place.path("corpus")).unwrap();

@@ -56,7 +56,7 @@ fn what_a_dead_process_left_is_removed_and_what_is_not_ours_is_kept() {
     place.write("corpus.part/train-00000.bin", "half a shard");
     place.succeed("prepare -c c.toml");
     assert!(!place.path("corpus.part").exists() && place.everything("corpus") == corpus);
-    for folder in ["corpus.part", "corpus.old", "corpus"] {
+    for folder in ["corpus.part", ".corpus.replaced-by-grulm", "corpus"] {
         fs::create_dir_all(place.path(folder)).unwrap();
         place.write(&format!("{folder}/thesis.txt"), "mine");
         place.refuse("prepare -c c.toml", 2, &[folder, "thesis.txt", "corpus.dir"]);

@@ -170,11 +170,44 @@ fn inputs_may_move() {
         assert!(ran.stderr.contains(says), "{args}: {} lacks {says:?}", ran.stderr);
         ran.stdout
     };
-    check("train --resume", 2, "`corpus.train` = [\"moved.txt\"] was [\"text.txt\"]");
+    check("train --resume", 0, "already finished");
     check("prepare", 0, "corpus is up to date");
     check("train --resume", 0, "already finished");
     check("find-lr", 0, "trying");
     assert_eq!(check("run", 0, "model is up to date"), table);
+}
+
+/// A corpus is trained on where it is what the files of now give.
+#[test]
+fn what_changed_behind_its_name_is_not_trained_on() {
+    let place = Workplace::new();
+    place.write("stop.txt", "the\n");
+    let args = "-c c.toml --set corpus.clean.stop_words=stop.txt --set train.steps=2";
+    let check = |status: i32, says: &str| {
+        let ran = place.run(&format!("train {args} --overwrite"));
+        assert_eq!(ran.status, Some(status), "{}", ran.stderr);
+        assert!(ran.stderr.contains(says), "{} lacks {says:?}", ran.stderr);
+    };
+    place.succeed(&format!("prepare {args}"));
+    check(0, "");
+    place.write("stop.txt", "the\na\n");
+    check(2, "from other content of the same files");
+    place.succeed(&format!("prepare {args}"));
+    check(0, "");
+    place.write("text.txt", "Another text.\n");
+    check(2, "from other content of the same files");
+    // The corpus may have been carried to where its text is not.
+    fs::remove_file(place.path("text.txt")).unwrap();
+    check(0, "cannot be told");
+}
+
+/// In the folder of the text, what runs write there is no text.
+#[test]
+fn a_run_beside_its_text_is_not_repeated() {
+    let place = Workplace::new();
+    let args = "run -c c.toml --set corpus.train=[\".\"] --set train.steps=2";
+    let table = place.succeed(args);
+    assert_eq!(place.succeed(args), table);
 }
 
 #[test]
@@ -208,6 +241,10 @@ fn a_dry_run_writes_nothing() {
     assert!(place.succeed(&format!("run -c c.toml --dry-run {most}")).contains("1099511627776 x 1099511627776 tokens"));
     let said = place.succeed("prepare -c c.toml --dry-run --set tokenizer.kind=char");
     assert!(said.contains("at 1 byte of text each"), "{said}");
+    assert!(!place.path("corpus").exists() && !place.path("model").exists());
+    place.succeed("prepare -c c.toml --set corpus.dir=small --set tokenizer.vocab_size=300");
+    let said = place.succeed("run -c c.toml --dry-run --set tokenizer.file=small/tokenizer.json");
+    assert!(said.contains("tokenizer.json, 300 entries") && said.contains("with 300 entries"), "{said}");
     assert!(!place.path("corpus").exists() && !place.path("model").exists());
     place.succeed("prepare -c c.toml");
     let said = place.succeed("train -c c.toml --dry-run");

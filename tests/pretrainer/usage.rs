@@ -50,6 +50,7 @@ fn what_is_wrong_with_a_config_or_its_files_is_named() {
     place.write("empty.txt", "");
     place.write("broken.jsonl", "{\"text\": \"a\"}\n{\"text\": \"b\n");
     place.write("fields.csv", "a,b\n1,2\n");
+    std::fs::write(place.path("packed.txt"), b"PK\x03\x04\x14\x00").unwrap();
     std::fs::write(place.path("text.gz"), b"\x1f\x8b\x08\x00cut off").unwrap();
     std::fs::write(place.path("columns.parquet"), b"PAR1 no parquet").unwrap();
     let corpus = |file: &str| format!("prepare -c c.toml --set corpus.train=[\"{file}\"]");
@@ -73,6 +74,7 @@ fn what_is_wrong_with_a_config_or_its_files_is_named() {
         ("no corpus", "train -c c.toml", 2, &["corpus: no corpus is there", "pretrainer prepare -c c.toml"]),
         ("no text file", &corpus("none.txt"), 2, &["corpus.train", "none.txt"]),
         ("a glob that fits nothing", &corpus("*.md"), 2, &["corpus.train", "*.md"]),
+        ("no text at all", &corpus("packed.txt"), 1, &["packed.txt", "a ZIP archive"]),
         ("an empty text", &corpus("empty.txt"), 2, &["corpus.train", "the files are empty"]),
         ("a broken record", &corpus("broken.jsonl"), 1, &["broken.jsonl:2", "JSON"]),
         ("a missing column", &corpus("fields.csv"), 1, &["fields.csv", "text"]),
@@ -98,6 +100,7 @@ fn what_is_wrong_with_a_config_or_its_files_is_named() {
         ("evaluate model --text broken.jsonl --per-line lines.jsonl", 1, "broken.jsonl:2"),
         ("evaluate model --text empty.txt --per-line lines.jsonl", 2, "no text"),
         ("evaluate model --text text.txt --per-line none/lines.jsonl", 1, "none/lines.jsonl"),
+        ("evaluate model --text text.txt --per-line ./text.txt", 2, "--per-line ./text.txt: would replace text.txt"),
         ("evaluate model --text text.txt --fail-if perplexitty>1", 2, "perplexitty"),
         ("generate model --prompt a --device cuda:63", 2, "cuda:63"),
         ("train -c c.toml --resume --set train.steps=1", 2, "train.steps"),

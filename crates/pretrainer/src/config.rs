@@ -1,6 +1,6 @@
 //! The config file.
 
-use std::path::Path;
+use std::path::{self, Path};
 
 use grulm_cli::sections::Sections;
 use grulm_config::{Invalid, Validate};
@@ -68,7 +68,9 @@ impl PretrainConfig {
     /// Run and corpus folder are each replaced as a whole, so neither may hold the other.
     fn check_folders(&self) -> Result<(), Invalid> {
         let (run, corpus) = (&self.run.dir, &self.corpus.dir);
-        let apart = !run.starts_with(corpus) && !corpus.starts_with(run);
+        // However they are spelled; a path that cannot be completed stays as it is.
+        let [whole_run, whole_corpus] = [run, corpus].map(|dir| path::absolute(dir).unwrap_or_else(|_| dir.clone()));
+        let apart = !whole_run.starts_with(&whole_corpus) && !whole_corpus.starts_with(&whole_run);
         Invalid::check(
             "run.dir",
             run,
@@ -116,6 +118,9 @@ mod tests {
         check("corpus = { dir = 'runs/a', train = ['t'] }", "`run.dir`");
         check("corpus = { dir = 'runs/a/model', train = ['t'] }", "`run.dir`");
         check("corpus = { dir = 'runs/a/model/corpus', train = ['t'] }", "`run.dir`");
+        check("corpus = { dir = './runs/./a', train = ['t'] }", "`run.dir`");
+        let whole = path::absolute("runs/a").unwrap();
+        check(&format!("corpus = {{ dir = {whole:?}, train = ['t'] }}"), "`run.dir`");
         check("corpus = { dir = 'c', train = ['t'] }\ntrain.patience = 2", "`train.patience` = 2");
         check("corpus = { dir = 'c', train = ['t'], valid_fraction = 0.1 }\ntrain.patience = 2", "");
         check("corpus = { dir = 'c', train = ['t'], clean.stop_words = 'klingon' }", "stop_words");

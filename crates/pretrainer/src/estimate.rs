@@ -7,7 +7,7 @@ use grulm_cli::{
     output::{self, bytes, count, grouped},
     sections::Sections as _,
 };
-use grulm_corpus::{Input, Manifest, Split, TokenizerConfig, TokenizerKind, inputs};
+use grulm_corpus::{Input, Manifest, Split, Tokenizer, TokenizerConfig, TokenizerKind, inputs};
 use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
 use grulm_train::{OptimizerKind, TrainConfig};
@@ -40,15 +40,14 @@ pub(crate) fn preparation(config: &PretrainConfig) -> anyhow::Result<Ending> {
         total += size;
         rows.push((format!("{split} files"), format!("{}, {} as stored", found.len(), bytes(size))));
     }
-    let TokenizerConfig { kind, vocab_size, file, .. } = &config.tokenizer;
+    let TokenizerConfig { kind, file, .. } = &config.tokenizer;
+    let vocab = vocab_size(&config.tokenizer)?;
     let tokenizer = match file {
-        Some(path) => path.display().to_string(),
-        None => {
-            format!("{}, at most {} entries", json!(kind).as_str().unwrap_or_default(), grouped(*vocab_size as u64))
-        }
+        Some(path) => format!("{}, {} entries", path.display(), grouped(vocab)),
+        None => format!("{}, at most {} entries", json!(kind).as_str().unwrap_or_default(), grouped(vocab)),
     };
     rows.push(("tokenizer".to_owned(), tokenizer));
-    let width = if *vocab_size <= 1 << 16 { 2 } else { 4 };
+    let width = if vocab <= 1 << 16 { 2 } else { 4 };
     let each = bytes_a_token(&config.tokenizer);
     let tokens = total / each;
     rows.push((
@@ -62,6 +61,12 @@ pub(crate) fn preparation(config: &PretrainConfig) -> anyhow::Result<Ending> {
     ));
     output::write(&output::table(&rows))?;
     Ok(Ending::Done)
+}
+
+/// Entries of the tokenizer: those of its file, or as many as it may get.
+fn vocab_size(tokenizer: &TokenizerConfig) -> Result<u64, grulm_corpus::Error> {
+    let file = tokenizer.file.as_deref().map(Tokenizer::open).transpose()?;
+    Ok(file.map_or(tokenizer.vocab_size, |file| file.vocab_size()) as u64)
 }
 
 /// Bytes of text a token, before anything is known of the text: English words with their space, English subwords, and
@@ -85,9 +90,12 @@ fn size_of(inputs: &[Input]) -> anyhow::Result<u64> {
 /// Says what `train` would do, with the tokens and vocabulary of `manifest` where the corpus is prepared.
 ///
 /// # Errors
-/// When libtorch fails or standard output cannot be written.
+/// When the tokenizer's file cannot be used, libtorch fails or standard output cannot be written.
 pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, device: Device) -> anyhow::Result<Ending> {
-    let vocab = manifest.map_or(config.tokenizer.vocab_size, |manifest| manifest.vocab_size) as u64;
+    let vocab = match manifest {
+        Some(manifest) => manifest.vocab_size as u64,
+        None => vocab_size(&config.tokenizer)?,
+    };
     let size = Size::of(config, vocab);
     let compute = config.compute(device);
     let batch = batch_tokens(&config.train);

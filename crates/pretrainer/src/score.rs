@@ -47,6 +47,12 @@ pub(crate) fn score(
     Ok(scored)
 }
 
+/// The figures of a text without a token: the names are those of any other.
+pub(crate) fn figures_of_none(bundle: &Bundle) -> Vec<(String, f64)> {
+    let readings = bundle.model.config().direction.readings();
+    readings.iter().flat_map(|&reading| TextScore::new(&[], 0).figures(&suffix(readings, reading))).collect()
+}
+
 fn suffix(readings: &[Reading], reading: Reading) -> String {
     if readings.len() == 1 { String::new() } else { format!("_{}", reading.name()) }
 }

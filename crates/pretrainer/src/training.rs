@@ -12,7 +12,7 @@ use grulm_cli::{
     stage::{Stage, Trained, save_smaller},
 };
 use grulm_config::{Invalid, differences};
-use grulm_corpus::{Corpus, Settings, Split};
+use grulm_corpus::{Corpus, Settings, Split, fingerprint};
 use grulm_model::{LanguageModel, WEIGHTS_FILE};
 use grulm_tasks::{
     Batching, Bundle, LanguageModelling, Provenance, Task as _, TokenSplit,
@@ -23,8 +23,8 @@ use tch::Device;
 
 use crate::config::PretrainConfig;
 
-/// Opens the corpus of `config`, which must be whole and prepared with the same settings. `file` is the config's, for
-/// messages.
+/// Opens the corpus of `config`, which must be whole and made from the same text with the same settings. Where the text is
+/// not here, the settings alone are compared. `file` is the config's, for messages.
 ///
 /// # Errors
 /// When it is not there, damaged, or prepared otherwise.
@@ -38,13 +38,26 @@ pub(crate) fn open_corpus(config: &PretrainConfig, file: &Path) -> anyhow::Resul
     let now = Settings { corpus: config.corpus.clone(), tokenizer: config.tokenizer.clone() };
     let mut changed = differences(&corpus.manifest.config, &now)?;
     changed.retain(|difference| difference.key != "corpus.dir");
-    if changed.is_empty() {
+    let same = match fingerprint(&config.corpus, &config.tokenizer, config.run.threads) {
+        Ok(fingerprint) => fingerprint == corpus.manifest.fingerprint,
+        Err(error) if changed.is_empty() => {
+            tracing::warn!("whether the text changed since {} was prepared cannot be told: {error}", dir.display());
+            true
+        }
+        Err(_) => false,
+    };
+    if same {
         corpus.verify()?;
         return Ok(corpus);
     }
-    let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
     let dir = dir.display();
-    Err(Usage(format!("{dir}: the corpus was prepared with other settings ({}); {prepare}", list.join(", "))).into())
+    let list: Vec<_> = changed.iter().map(|d| format!("`{}` = {} was {}", d.key, d.right, d.left)).collect();
+    let reason = if list.is_empty() {
+        "from other content of the same files, or by another version".to_owned()
+    } else {
+        format!("with other settings ({})", list.join(", "))
+    };
+    Err(Usage(format!("{dir}: the corpus was prepared {reason}; {prepare}")).into())
 }
 
 /// A task that is ready for training.

@@ -5,12 +5,15 @@ use grulm_cli::{
     exit::{Ending, Usage},
     files, gate, logging, output, rounding,
 };
-use grulm_corpus::{Special, TokenStream, tokenize_files};
+use grulm_corpus::{Special, TokenStream, inputs, tokenize_files};
 use grulm_kernels::Packing;
 use grulm_tasks::Bundle;
 use grulm_train::LogLevel;
 
-use crate::{cli::EvaluateArgs, score::score};
+use crate::{
+    cli::EvaluateArgs,
+    score::{figures_of_none, score},
+};
 
 /// Scores text and prints the figures.
 pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
@@ -34,13 +37,19 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
             text.tokens.len()
         );
     }
+    let counts =
+        [("documents", text.documents), ("words", text.words), ("bytes", text.bytes), ("unknown", text.unknown)];
+    // What would show at the end is looked at before hours of scoring.
+    let counts = counts.map(|(name, count)| (name.to_owned(), count as f64));
+    gate::check_names(&args.fail_if, &[figures_of_none(&bundle), counts.to_vec()].concat())?;
+    if let Some(path) = &args.per_line {
+        let read = inputs("--text", &args.text)?;
+        files::check_results("--per-line", path, read.iter().map(|input| input.path.as_path()))?;
+    }
     let stream = TokenStream::from_tokens(text.tokens.clone());
     let scored = score(&bundle, &stream, text.bytes, usize::from(args.batch_size), packing)?;
     let mut figures = scored.figures.clone();
-    let counts =
-        [("documents", text.documents), ("words", text.words), ("bytes", text.bytes), ("unknown", text.unknown)];
-    figures.extend(counts.map(|(name, count)| (name.to_owned(), count as f64)));
-    gate::check_names(&args.fail_if, &figures)?;
+    figures.extend(counts);
     if let Some(path) = &args.per_line {
         let eos = bundle.tokenizer.special(Special::Eos);
         files::write_json_lines(path, &scored.documents(&text.tokens, eos, text.documents)?)?;
