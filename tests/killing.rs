@@ -21,7 +21,7 @@ impl Moments {
     pub(crate) fn new() -> Self {
         let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let seed = env::var("GRULM_SEED").map_or(clock.as_nanos() as u64, |seed| seed.parse().unwrap());
-        println!("GRULM_SEED={seed}");
+        eprintln!("GRULM_SEED={seed}");
         Self(seed)
     }
 

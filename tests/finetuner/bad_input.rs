@@ -164,6 +164,7 @@ fn what_is_typed_wrongly_is_named() {
     for (args, status, says) in [
         ("evaluate model --data bad.csv --errors wrong.jsonl", 1, "bad.csv"),
         ("evaluate model --data test.jsonl --errors none/wrong.jsonl", 1, "none/wrong.jsonl"),
+        ("evaluate model --data test.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
         ("predict model --input none.jsonl --output out.jsonl", 1, "none.jsonl"),
         ("predict model --input test.jsonl --batch-size 0", 2, "--batch-size"),

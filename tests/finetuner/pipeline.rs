@@ -108,13 +108,13 @@ fn labelling_can_be_stopped(place: &Workplace) {
     for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
         let child = place.command("predict model --input many.jsonl --output stopped.jsonl").spawn().unwrap();
         let begun = Instant::now();
-        while !place.path("stopped.jsonl.part").exists() && begun.elapsed() < Duration::from_secs(60) {
+        while !place.is_half_written("stopped.jsonl") && begun.elapsed() < Duration::from_secs(60) {
             sleep(Duration::from_millis(2));
         }
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let ran = Ran::of(child.wait_with_output().unwrap());
         assert_eq!(ran.status, Some(status), "{}", ran.stderr);
-        assert!(!place.path("stopped.jsonl").exists() && !place.path("stopped.jsonl.part").exists());
+        assert!(!place.path("stopped.jsonl").exists() && !place.is_half_written("stopped.jsonl"));
     }
 }
 

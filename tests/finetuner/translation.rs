@@ -262,5 +262,5 @@ fn odd_pairs_are_learned_from_and_translated() {
     let ran = place.run("predict model --input bad.jsonl --output bad_out.jsonl");
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.contains("bad.jsonl:2: no `source` beside `sauce`"), "{}", ran.stderr);
-    assert!(!place.path("bad_out.jsonl").exists() && !place.path("bad_out.jsonl.part").exists());
+    assert!(!place.path("bad_out.jsonl").exists() && !place.is_half_written("bad_out.jsonl"));
 }

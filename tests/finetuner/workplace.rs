@@ -190,3 +190,12 @@ precision = "fp32"
 log_every = 10
 checkpoint_every = 50
 "#;
+
+impl Workplace {
+    /// Whether the results that are to be in `name` have been begun, and neither finished nor taken away.
+    pub(crate) fn is_half_written(&self, name: &str) -> bool {
+        let begun = format!(".{name}.");
+        let mut files = fs::read_dir(self.path("")).unwrap();
+        files.any(|file| file.unwrap().file_name().to_string_lossy().starts_with(&begun))
+    }
+}

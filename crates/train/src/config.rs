@@ -6,7 +6,6 @@ use grulm_config::Invalid;
 use grulm_kernels::Precision;
 use grulm_model::OutputPenalties;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use tch::Device;
 
 use crate::{
     divergence::OnDivergence,

@@ -47,6 +47,10 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         let given = [("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())];
         refuse_for_others(&given, "translate")?;
     }
+    let read = || args.data.iter().chain(&args.references).map(Path::new);
+    for (option, path) in [("--errors", &args.errors), ("--per-line", &args.per_line)] {
+        path.iter().try_for_each(|path| files::check_results(option, path, read()))?;
+    }
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
