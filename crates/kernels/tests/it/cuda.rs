@@ -1,7 +1,5 @@
 //! A CUDA device against double precision on the CPU.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use grulm_kernels::{
     Compute, GruWeights, Kernels, Precision, autocast, dropout_mask, flatten, gru, nll, nll_sum, upload,
 };
@@ -13,21 +11,10 @@ use tch::{
 };
 
 use crate::{
+    gpu::cuda,
     gru::{Case, LARGER, Loss, NAMES, errors},
     softmax,
 };
-
-/// The first CUDA device, or a line that says that a test is skipped. One test at a time has it: whether products are of TF32 is
-/// a setting of the process.
-fn cuda() -> Option<(Device, MutexGuard<'static, ()>)> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let device = Device::cuda_if_available();
-    if !device.is_cuda() {
-        eprintln!("skipped: no CUDA device");
-        return None;
-    }
-    Some((device, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
-}
 
 /// The CPU, and a CUDA device where there is one.
 pub(crate) fn devices() -> Vec<Device> {

@@ -4,5 +4,7 @@
 
 mod adamw;
 mod cuda;
+#[path = "../../../../tests/gpu.rs"]
+mod gpu;
 mod gru;
 mod softmax;

@@ -1,7 +1,5 @@
 //! A CUDA device against the CPU.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use grulm_kernels::{Compute, Packing, Precision};
 use grulm_model::{
     Direction, DropoutConfig, LanguageModel, ModelConfig, Noise, OutputPenalties, Reading, Site, WeightFormat,
@@ -12,19 +10,9 @@ use tch::{
     Tensor, no_grad,
 };
 
-const VOCABULARY: i64 = 50;
+use crate::gpu::cuda;
 
-/// The first CUDA device, or a line that says that a test is skipped. One test at a time has it: whether products are of TF32 is
-/// a setting of the process.
-fn cuda() -> Option<(Device, MutexGuard<'static, ()>)> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let device = Device::cuda_if_available();
-    if !device.is_cuda() {
-        eprintln!("skipped: no CUDA device");
-        return None;
-    }
-    Some((device, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
-}
+const VOCABULARY: i64 = 50;
 
 /// Checks the CPU, and a CUDA device where there is one.
 pub(crate) fn on_each_device(check: impl Fn(Device)) {

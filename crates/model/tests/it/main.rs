@@ -7,4 +7,6 @@ mod cuda;
 mod dropouts;
 mod files;
 mod golden;
+#[path = "../../../../tests/gpu.rs"]
+mod gpu;
 mod span_reader;

@@ -1,7 +1,5 @@
 //! A CUDA device against the CPU: the same bundles, opened on both.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 use grulm_corpus::{CleanConfig, TokenizerKind};
 use grulm_kernels::{Compute, Packing, Precision};
 use grulm_model::{Direction, LanguageModel, Noise, Params, PooledLayers, Sampling, Site, WeightFormat};
@@ -18,21 +16,10 @@ use tch::{
 
 use crate::{
     classification::{classifier, texts},
+    gpu::cuda,
     sample::{self, cleaner, tokenizer},
     translation::{WORDS, ids, opinionated, settings},
 };
-
-/// The first CUDA device, or a line that says that a test is skipped. One test at a time has it: whether products are of TF32 is
-/// a setting of the process.
-fn cuda() -> Option<(Device, MutexGuard<'static, ()>)> {
-    static ONE: Mutex<()> = Mutex::new(());
-    let device = Device::cuda_if_available();
-    if !device.is_cuda() {
-        eprintln!("skipped: no CUDA device");
-        return None;
-    }
-    Some((device, ONE.lock().unwrap_or_else(PoisonError::into_inner)))
-}
 
 /// Both precisions with their tolerances.
 fn precisions() -> [(Compute, f64); 2] {

@@ -6,6 +6,8 @@ mod bundle;
 mod classification;
 mod cuda;
 mod generation;
+#[path = "../../../../tests/gpu.rs"]
+mod gpu;
 mod sample;
 mod scoring;
 mod training;
