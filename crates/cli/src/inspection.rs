@@ -90,7 +90,7 @@ impl Inspection {
             compute: Compute {
                 device: device_name(device),
                 precision: compute.precision.name(),
-                kernels: if device.is_cuda() { "cuDNN" } else { compute.kernels.name() },
+                kernels: compute.kernels_on(device),
             },
         })
     }

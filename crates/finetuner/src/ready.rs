@@ -76,7 +76,7 @@ impl Ready {
             "{} with {}, {} kernels, {} arithmetic; parameters {parameters}; {} an epoch",
             device_name(device),
             count(config.run.threads() as u64, "thread"),
-            compute.kernels.name(),
+            compute.kernels_on(device),
             compute.precision.name(),
             count(epoch, "step")
         );

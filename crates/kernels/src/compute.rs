@@ -88,6 +88,12 @@ impl Compute {
         Self { precision, kernels: kernels.unwrap_or(in_precision) }
     }
 
+    /// The name, in logs, of the implementation that runs on `device`.
+    #[must_use]
+    pub fn kernels_on(self, device: Device) -> &'static str {
+        if device.is_cuda() { "cuDNN" } else { self.kernels.name() }
+    }
+
     /// The kernels of this crate for tensors on `device`, where they are to run there.
     pub(crate) fn table(self, device: Device) -> Option<&'static Table> {
         match self.kernels {
@@ -155,6 +161,8 @@ mod tests {
         check(None, fp32, true, (fp32, vectors));
         check(Some(vectors), None, true, (bf16, vectors));
         check(Some(Kernels::Libtorch), bf16, true, (bf16, Kernels::Libtorch));
+        let portable = Compute { precision: Precision::Fp32, kernels: Kernels::Portable };
+        assert_eq!([Device::Cpu, Device::Cuda(0)].map(|device| portable.kernels_on(device)), ["portable", "cuDNN"]);
         // Measured: whatever it is, kernels and precision go together.
         let found = Compute::choose(None, None, Device::Cpu, vectors, true);
         assert_eq!(found.kernels == vectors, found.precision == Precision::Fp32, "{found:?}");

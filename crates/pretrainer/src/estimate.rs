@@ -121,7 +121,7 @@ pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, dev
 
 fn computes_on(config: &PretrainConfig, compute: Compute, device: Device) -> String {
     let threads = count(config.run.threads() as u64, "thread");
-    format!("{}, {threads}, {} kernels, {}", device_name(device), compute.kernels.name(), compute.precision.name())
+    format!("{}, {threads}, {} kernels, {}", device_name(device), compute.kernels_on(device), compute.precision.name())
 }
 
 /// Numbers that a model in training holds.

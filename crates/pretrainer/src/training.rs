@@ -107,7 +107,7 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
         "{} with {}, {} kernels, {} arithmetic; {} parameters; {} training tokens, {} an epoch",
         device_name(device),
         count(config.run.threads() as u64, "thread"),
-        compute.kernels.name(),
+        compute.kernels_on(device),
         compute.precision.name(),
         grouped(parameters),
         grouped(tokens),
