@@ -110,6 +110,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn columns_are_aligned() {
+        let rows = [["split", "tokens"], ["train", "1,000"]].map(|row| row.map(str::to_owned).to_vec());
+        assert_eq!(columns(&rows), "split  tokens\ntrain   1,000\n");
+        assert_eq!(columns(&[]), "");
+    }
+
+    #[test]
     fn numbers_for_people() {
         for (number, expect) in
             [(0, "0"), (999, "999"), (1000, "1,000"), (929_589, "929,589"), (12_345_678, "12,345,678")]

@@ -25,6 +25,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     if prepared.skipped {
         println!("{} is up to date", corpus.dir.display());
     }
-    print!("{}", prepared.corpus.manifest.table());
+    let manifest = &prepared.corpus.manifest;
+    for (split, info) in &manifest.splits {
+        println!("{}: {} documents, {} tokens", split.name(), info.documents, info.tokens);
+    }
+    for (what, count) in manifest.losses() {
+        println!("{what}: {count}");
+    }
     Ok(())
 }

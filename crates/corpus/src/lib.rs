@@ -48,7 +48,6 @@ mod language;
 mod manifest;
 mod prepare;
 mod read;
-mod report;
 mod shard;
 mod split;
 mod stream;

@@ -1,5 +1,6 @@
 //! `manifest.json`: what a corpus folder holds and how it came about. It is written last, so a folder with a manifest is complete.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -76,6 +77,23 @@ pub struct Settings {
 }
 
 impl Manifest {
+    /// What was lost on the way from the files to the tokens: documents that rules dropped, the most first, then duplicates, lines
+    /// and characters. What is zero is left out.
+    #[must_use]
+    pub fn losses(&self) -> Vec<(String, u64)> {
+        let mut dropped: Vec<(&String, &u64)> = self.dropped.iter().collect();
+        dropped.sort_by_key(|&(rule, &count)| (Reverse(count), rule));
+        let dropped = dropped.into_iter().map(|(rule, &count)| (format!("dropped by {rule}"), count));
+        let others = [
+            ("exact duplicates removed", self.duplicates.exact),
+            ("near-duplicates removed", self.duplicates.near),
+            ("removed from train, since in valid or test", self.duplicates.held_out),
+            ("lines removed from documents", self.removed_lines),
+            ("undecodable characters replaced", self.replaced_characters),
+        ];
+        dropped.chain(others.map(|(what, count)| (what.to_owned(), count))).filter(|&(_, count)| count > 0).collect()
+    }
+
     /// Reads `manifest.json`.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod estimate;
+mod report;
 mod score;
 mod training;
 

@@ -6,7 +6,7 @@ use grulm_corpus::Prepared;
 use crate::{
     cli::PrepareArgs,
     config::{self, PretrainConfig},
-    estimate,
+    estimate, report,
 };
 
 /// Prepares the corpus and prints its table.
@@ -17,7 +17,7 @@ pub(crate) fn prepare(args: &PrepareArgs) -> anyhow::Result<Ending> {
         return estimate::preparation(&config);
     }
     let prepared = prepare_corpus(&config)?;
-    output::write(&prepared.corpus.manifest.table())?;
+    output::write(&report::text(&prepared.corpus.manifest))?;
     Ok(Ending::Done)
 }
 
