@@ -95,7 +95,7 @@ fn errors_are_listed(place: &Workplace, scores: &Value) {
     for error in &wrong {
         let row = &asked[error["row"].as_u64().unwrap() as usize - 1];
         assert_eq!((&error["question"], &error["gold"]), (&row["question"], &row["answers"]["text"]));
-        assert!(row["context"].as_str().unwrap().contains(error["given"].as_str().unwrap()));
+        assert!(row["context"].as_str().unwrap().contains(error["predicted"].as_str().unwrap()));
     }
     assert!(wrong.is_sorted_by(|a, b| a["probability"].as_f64() >= b["probability"].as_f64()));
 }

@@ -66,7 +66,7 @@ fn errors_are_listed(place: &Workplace, accuracy: f64) {
     assert_eq!(wrong.len(), ((1.0 - accuracy) * 100.0).round() as usize);
     let texts = place.read("test.jsonl");
     for error in wrong {
-        assert_ne!(error["label"], error["given"]);
+        assert_ne!(error["label"], error["predicted"]);
         let row = texts.lines().nth(error["row"].as_u64().unwrap() as usize - 1).map(json).unwrap();
         assert_eq!((&row["text"], &row["label"]), (&error["text"], &error["label"]));
     }

@@ -112,6 +112,6 @@ pub(crate) fn score_test(
     for question in read_questions(task, "task.test", &task.test)? {
         scorer.push(question)?;
     }
-    let given: Vec<_> = scorer.finish()?.into_iter().map(|(_, _, given)| given).collect();
-    Ok(AnswersScore::new(&given, task.units).figures())
+    let predicted: Vec<_> = scorer.finish()?.into_iter().map(|(_, _, predicted)| predicted).collect();
+    Ok(AnswersScore::new(&predicted, task.units).figures())
 }

@@ -41,7 +41,7 @@ pub(crate) fn text(provenance: &Provenance, settings: &ClassifierSettings, score
         [vec![label.clone()], figures.to_vec(), vec![output::grouped(class.support)]].concat()
     });
     let per_class: Vec<_> = [heads].into_iter().chain(per_class).collect();
-    let heads = [vec!["right \\ given".to_owned()], settings.labels.clone()].concat();
+    let heads = [vec!["gold \\ predicted".to_owned()], settings.labels.clone()].concat();
     let confusion = settings.labels.iter().zip(score.confusion.rows()).map(|(label, counts)| {
         [vec![label.clone()], counts.iter().map(|&count| output::grouped(count)).collect()].concat()
     });

@@ -25,7 +25,9 @@ use grulm_tasks::{
         Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
     },
     metrics::{ChrF, Units},
-    question_answering::{Answerer, AnswersScore, GivenAnswer, Prediction, Scorer, for_each_question, score_answer},
+    question_answering::{
+        Answerer, AnswersScore, PredictedAnswer, Prediction, Scorer, for_each_question, score_answer,
+    },
     translation::{Ensemble, PairFiles, PairScorer, Parallel, ScoredPair, Search, TranslationScore, Translator},
 };
 use grulm_train::LogLevel;
@@ -204,8 +206,8 @@ fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<End
     })?;
     refuse_nothing(args, places.len())?;
     let answered = scorer.finish()?;
-    let given: Vec<_> = answered.iter().map(|(_, _, given)| given.clone()).collect();
-    let score = AnswersScore::new(&given, bundle.model.settings().units);
+    let predicted: Vec<_> = answered.iter().map(|(_, _, predicted)| predicted.clone()).collect();
+    let score = AnswersScore::new(&predicted, bundle.model.settings().units);
     let figures = score.figures();
     gate::check_names(&args.fail_if, &figures)?;
     if let Some(path) = &args.errors {
@@ -234,15 +236,15 @@ fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<End
 /// The questions whose answer was not right to the letter, the surest first.
 fn wrong_answers(
     places: &[(PathBuf, u64)],
-    answered: &[(String, Prediction, GivenAnswer)],
+    answered: &[(String, Prediction, PredictedAnswer)],
     units: Units,
 ) -> Vec<Value> {
     let wrong =
-        |((path, row), (question, prediction, answer)): (&(PathBuf, u64), &(String, Prediction, GivenAnswer))| {
+        |((path, row), (question, prediction, answer)): (&(PathBuf, u64), &(String, Prediction, PredictedAnswer))| {
             let (exact, f1) = score_answer(answer, units);
             let probability = prediction.answer().map(|answer| answer.probability).or(prediction.none).unwrap_or(0.0);
             let object = json!({
-                "file": path, "row": row, "question": question, "gold": answer.gold, "given": answer.given,
+                "file": path, "row": row, "question": question, "gold": answer.gold, "predicted": answer.predicted,
                 "probability": probability, "f1": f1,
             });
             (exact < 100.0).then_some((probability, object))
@@ -271,18 +273,18 @@ fn errors(
     for input in inputs("--data", &args.data)? {
         for row in labelled::open(&input.path, &settings.fields, Labels::Required, args.encoding)? {
             let row = row?;
-            let scored = (score.given.get(text), score.probabilities.get(text), labels.get(text));
-            let (Some(&given), Some(probabilities), Some(&label)) = scored else {
+            let scored = (score.predicted.get(text), score.probabilities.get(text), labels.get(text));
+            let (Some(&predicted), Some(probabilities), Some(&label)) = scored else {
                 bail!("{}: has more rows than were scored: it changed meanwhile", input.path.display());
             };
-            let (given, label) = (given as usize, label as usize);
-            if given != label {
+            let (predicted, label) = (predicted as usize, label as usize);
+            if predicted != label {
                 let object = json!({
                     "file": input.path, "row": row.number, "label": settings.labels[label],
-                    "given": settings.labels[given], "probability": probabilities[given],
+                    "predicted": settings.labels[predicted], "probability": probabilities[predicted],
                     "text": row.text, "pair": row.pair,
                 });
-                wrong.push((probabilities[given], object));
+                wrong.push((probabilities[predicted], object));
             }
             text += 1;
         }

@@ -14,12 +14,12 @@ use crate::{
 /// Figures of a classifier over labelled texts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClassificationScore {
-    /// Counts by right and given label.
+    /// Counts by gold and predicted label.
     pub confusion: Confusion,
     /// Mean negative log likelihood of the right labels, nats.
     pub nll: f64,
-    /// The label given to each text.
-    pub given: Vec<u32>,
+    /// The label predicted for each text.
+    pub predicted: Vec<u32>,
     /// The probability of each label, for each text.
     pub probabilities: Vec<Vec<f64>>,
 }
@@ -28,15 +28,15 @@ impl ClassificationScore {
     pub(super) fn new(logits: &[Vec<f32>], labels: &[u32], calibration: &Calibration) -> Self {
         let classes = logits.first().map_or(0, Vec::len);
         let probabilities: Vec<_> = logits.iter().map(|logits| calibration.probabilities(logits)).collect();
-        let given: Vec<_> = probabilities.iter().map(|p| calibration.decide(p) as u32).collect();
+        let predicted: Vec<_> = probabilities.iter().map(|p| calibration.decide(p) as u32).collect();
         let mut confusion = Confusion::new(classes);
         let mut nll = 0.0;
-        for ((&label, &given), p) in labels.iter().zip(&given).zip(&probabilities) {
-            confusion.add(label as usize, given as usize);
+        for ((&label, &predicted), p) in labels.iter().zip(&predicted).zip(&probabilities) {
+            confusion.add(label as usize, predicted as usize);
             // A probability that rounds to zero is still a finite surprise.
             nll -= p[label as usize].max(f64::MIN_POSITIVE).ln();
         }
-        Self { confusion, nll: nll / labels.len().max(1) as f64, given, probabilities }
+        Self { confusion, nll: nll / labels.len().max(1) as f64, predicted, probabilities }
     }
 
     /// What chooses the best checkpoint: lower is better.
@@ -53,7 +53,7 @@ impl ClassificationScore {
     #[must_use]
     pub fn figures(&self) -> Vec<(String, f64)> {
         [
-            ("examples", self.given.len() as f64),
+            ("examples", self.predicted.len() as f64),
             ("accuracy", self.confusion.accuracy()),
             ("macro_f1", self.confusion.macro_f1()),
             ("mcc", self.confusion.mcc()),

@@ -27,7 +27,7 @@ pub use answerer::{Answerer, AnswererSettings};
 pub use config::{AnswerCriterion, AnswerUnits, QuestionAnsweringConfig};
 pub use data::{QuestionData, QuestionSet, for_each_question, read_question_data, read_questions};
 pub use predict::{Candidate, Prediction, answer};
-pub use score::{AnswersScore, GivenAnswer, Scorer, score_answer};
+pub use score::{AnswersScore, PredictedAnswer, Scorer, score_answer};
 
 use self::{
     batches::QuestionBatches,
@@ -146,7 +146,7 @@ impl Task for QuestionAnswering {
                 prediction.is_none = prediction.margin() > threshold;
             }
         }
-        let score = AnswersScore::new(&score::given(valid, &predictions), units);
+        let score = AnswersScore::new(&score::predicted(valid, &predictions), units);
         let best = match options.criterion {
             AnswerCriterion::F1 => score.f1(),
             AnswerCriterion::ExactMatch => score.exact_match(),

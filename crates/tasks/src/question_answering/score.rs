@@ -19,9 +19,9 @@ pub struct AnswersScore {
 
 /// An answer beside the right ones, of which none means that the question cannot be answered. An empty answer is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenAnswer {
-    /// What was given.
-    pub given: String,
+pub struct PredictedAnswer {
+    /// What the model answered, empty for nothing.
+    pub predicted: String,
     /// What is right.
     pub gold: Vec<String>,
 }
@@ -29,16 +29,16 @@ pub struct GivenAnswer {
 impl AnswersScore {
     /// Counts answers.
     #[must_use]
-    pub fn new(answers: &[GivenAnswer], units: AnswerUnits) -> Self {
+    pub fn new(answers: &[PredictedAnswer], units: AnswerUnits) -> Self {
         let units = units.resolve(answers.iter().flat_map(|answer| &answer.gold).map(String::as_str));
         let mut score = AnswerScore::new(units);
         // Questions of either kind, and those that were taken for what they are.
         let (mut of_kind, mut seen) = ([0u32; 2], [0u32; 2]);
-        for GivenAnswer { given, gold } in answers {
-            score.add(given, gold.iter().map(String::as_str));
+        for PredictedAnswer { predicted, gold } in answers {
+            score.add(predicted, gold.iter().map(String::as_str));
             let kind = usize::from(!gold.is_empty());
             of_kind[kind] += 1;
-            seen[kind] += u32::from(gold.is_empty() == given.is_empty());
+            seen[kind] += u32::from(gold.is_empty() == predicted.is_empty());
         }
         let share = |kind: usize| 100.0 * f64::from(seen[kind]) / f64::from(of_kind[kind]);
         let refusals = of_kind.iter().all(|&count| count > 0).then(|| [share(0), share(1)]);
@@ -75,9 +75,9 @@ impl AnswersScore {
 
 /// How good a single answer is, exactly and by F1: from 0 to 100.
 #[must_use]
-pub fn score_answer(answer: &GivenAnswer, units: Units) -> (f64, f64) {
+pub fn score_answer(answer: &PredictedAnswer, units: Units) -> (f64, f64) {
     let mut score = AnswerScore::new(units);
-    score.add(&answer.given, answer.gold.iter().map(String::as_str));
+    score.add(&answer.predicted, answer.gold.iter().map(String::as_str));
     (score.exact_match(), score.f1())
 }
 
@@ -88,7 +88,7 @@ pub struct Scorer<'a> {
     batch_size: usize,
     compute: Compute,
     waiting: Vec<Question>,
-    answered: Vec<(String, Prediction, GivenAnswer)>,
+    answered: Vec<(String, Prediction, PredictedAnswer)>,
 }
 
 /// Batches that are read, and sorted by length, together.
@@ -114,11 +114,11 @@ impl<'a> Scorer<'a> {
         let predictions = answer(self.bundle, &self.waiting, 1, self.batch_size, self.compute)?;
         for (question, prediction) in self.waiting.drain(..).zip(predictions) {
             let span = prediction.answer().map_or(0..0, |answer| answer.span.clone());
-            let given = GivenAnswer {
-                given: question.context[span].to_owned(),
+            let predicted = PredictedAnswer {
+                predicted: question.context[span].to_owned(),
                 gold: question.answers.into_iter().flatten().map(|answer| answer.text).collect(),
             };
-            self.answered.push((question.question, prediction, given));
+            self.answered.push((question.question, prediction, predicted));
         }
         Ok(())
     }
@@ -127,33 +127,33 @@ impl<'a> Scorer<'a> {
     ///
     /// # Errors
     /// As [`Scorer::push`].
-    pub fn finish(mut self) -> Result<Vec<(String, Prediction, GivenAnswer)>, Error> {
+    pub fn finish(mut self) -> Result<Vec<(String, Prediction, PredictedAnswer)>, Error> {
         self.flush()?;
         Ok(self.answered)
     }
 }
 
 /// The answers that predictions for a set are, beside the right ones.
-pub(super) fn given(set: &QuestionSet, predictions: &[Prediction]) -> Vec<GivenAnswer> {
-    let given = |(question, prediction): (usize, &Prediction)| {
+pub(super) fn predicted(set: &QuestionSet, predictions: &[Prediction]) -> Vec<PredictedAnswer> {
+    let predicted = |(question, prediction): (usize, &Prediction)| {
         let text = set.context(question).text();
-        GivenAnswer {
-            given: prediction.answer().map(|answer| text[answer.span.clone()].to_owned()).unwrap_or_default(),
+        PredictedAnswer {
+            predicted: prediction.answer().map(|answer| text[answer.span.clone()].to_owned()).unwrap_or_default(),
             gold: set.gold(question).map(str::to_owned).collect(),
         }
     };
-    predictions.iter().enumerate().map(given).collect()
+    predictions.iter().enumerate().map(predicted).collect()
 }
 
 /// The threshold on [`Prediction::margin`] above which giving no answer makes the mean F1 the best that it can be on a set: half way
 /// between two margins.
 pub(super) fn best_threshold(set: &QuestionSet, predictions: &[Prediction], units: AnswerUnits) -> f64 {
     let answered: Vec<Prediction> = predictions.iter().map(|p| Prediction { is_none: false, ..p.clone() }).collect();
-    let answers = given(set, &answered);
+    let answers = predicted(set, &answered);
     let units = units.resolve(answers.iter().flat_map(|answer| &answer.gold).map(String::as_str));
     // What is lost by giving no answer.
-    let loss = |answer: &GivenAnswer| {
-        let none = GivenAnswer { given: String::new(), gold: answer.gold.clone() };
+    let loss = |answer: &PredictedAnswer| {
+        let none = PredictedAnswer { predicted: String::new(), gold: answer.gold.clone() };
         score_answer(answer, units).1 - score_answer(&none, units).1
     };
     let mut by_margin: Vec<(f64, f64)> =
@@ -176,8 +176,8 @@ pub(super) fn best_threshold(set: &QuestionSet, predictions: &[Prediction], unit
 mod tests {
     use super::*;
 
-    fn answer(given: &str, gold: &[&str]) -> GivenAnswer {
-        GivenAnswer { given: given.to_owned(), gold: gold.iter().map(|gold| (*gold).to_owned()).collect() }
+    fn answer(predicted: &str, gold: &[&str]) -> PredictedAnswer {
+        PredictedAnswer { predicted: predicted.to_owned(), gold: gold.iter().map(|gold| (*gold).to_owned()).collect() }
     }
 
     #[test]

@@ -177,7 +177,7 @@ fn the_threshold_is_the_best_for_the_questions_that_chose_it() {
     let f1 = |threshold: f64| {
         let refuse = |own: &Prediction| Prediction { is_none: own.margin() > threshold, ..own.clone() };
         let decided: Vec<_> = predictions.iter().map(refuse).collect();
-        AnswersScore::new(&score::given(&set, &decided), AnswerUnits::Auto).f1()
+        AnswersScore::new(&score::predicted(&set, &decided), AnswerUnits::Auto).f1()
     };
     let best = f1(score::best_threshold(&set, &predictions, AnswerUnits::Auto));
     for prediction in &predictions {
