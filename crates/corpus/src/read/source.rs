@@ -46,10 +46,18 @@ impl Read for Source {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(raw) => raw.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
-            Self::Zstd(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => decoder.read(buffer).map_err(|error| damaged("gzip", error)),
+            Self::Zstd(decoder) => decoder.read(buffer).map_err(|error| damaged("Zstandard", error)),
         }
     }
+}
+
+/// What a decoder says of the data, and of which; what the system said of the file stays as it is.
+fn damaged(format: &str, error: io::Error) -> io::Error {
+    if error.raw_os_error().is_some() {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("damaged or cut short, or not {format}: {error}"))
 }
 
 pub(crate) struct Counted {

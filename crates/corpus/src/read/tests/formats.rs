@@ -104,6 +104,7 @@ fn damaged_compression_is_an_error_with_the_path() {
             fs::write(&path, damaged).unwrap();
             let error = read(&only_input(&path), &options(Unit::Line, "utf-8")).map(|found| found.len()).unwrap_err();
             assert!(matches!(&error, Error::Io { path: at, .. } if *at == path), "{name}: {error}");
+            assert!(format!("{error:?}").contains("damaged or cut short"), "{name}: {error:?}");
         }
     }
 }
