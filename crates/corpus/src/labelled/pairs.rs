@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::records::Records;
+use super::records::{Records, warn_of_replaced};
 use crate::read::{malformed, string_of};
 use crate::{Documents, Encoding, Error, Format, Input, ReadOptions, Unit, documents};
 
@@ -87,15 +87,6 @@ struct Side {
 }
 
 impl Pairs {
-    /// Undecodable characters that became U+FFFD so far.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        match &self.reading {
-            Reading::Records(records, _) => records.replaced(),
-            Reading::Parallel(source, target) => source.lines.replaced() + target.lines.replaced(),
-        }
-    }
-
     fn next_pair(&mut self) -> Result<Option<Pair>, Error> {
         match &mut self.reading {
             Reading::Records(records, fields) => {
@@ -113,7 +104,12 @@ impl Pairs {
                     (Some(first), Some(second)) => {
                         Ok(Some(Pair { number: first.position, source: first.text, target: second.text }))
                     }
-                    (None, None) => Ok(None),
+                    (None, None) => {
+                        for side in [source, target] {
+                            warn_of_replaced(&side.path, side.lines.replaced());
+                        }
+                        Ok(None)
+                    }
                     (Some(first), None) => Err(unequal(source, first.position, target)?),
                     (None, Some(second)) => Err(unequal(target, second.position, source)?),
                 }

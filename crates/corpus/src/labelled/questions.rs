@@ -24,7 +24,8 @@ pub struct Question {
     pub context: Arc<str>,
     /// The question.
     pub question: String,
-    /// Right answers, of which none means that the question cannot be answered; `None` where they are not given.
+    /// Right answers, of which none means that the question cannot be answered; `None` where there are no such answers and none are
+    /// needed ([`Labels::Optional`]).
     pub answers: Option<Vec<Answer>>,
     /// All fields of the question, those above too (in SQuAD's JSON all but the context).
     pub record: Record,
@@ -114,8 +115,14 @@ impl Questions {
                 if *self.context == *context { Arc::clone(&self.context) } else { context.into() }
             }
         };
-        let answers = answers_of(&record, &context, self.answers)
-            .map_err(|Refused { found, expected }| self.refused(number, found, expected))?;
+        let answers = match (answers_of(&record, &context), self.answers) {
+            // Nobody needs them: the field may hold whatever it is to other programs.
+            (answers, Labels::Optional) => answers.ok(),
+            (answers, Labels::Required) => {
+                let refused = |Refused { found, expected }| self.refused(number, found, expected);
+                Some(answers.map_err(refused)?)
+            }
+        };
         self.context = Arc::clone(&context);
         Ok(Some(Question { number, context, question, answers, record }))
     }
@@ -169,16 +176,13 @@ struct Parallel {
     answer_start: Vec<u64>,
 }
 
-fn answers_of(record: &Record, context: &str, wanted: Labels) -> Result<Option<Vec<Answer>>, Refused> {
+fn answers_of(record: &Record, context: &str) -> Result<Vec<Answer>, Refused> {
     let refuse = |found: String| Refused {
         found,
         expected: "`answers` as [{\"text\": .., \"answer_start\": ..}, ..] or {\"text\": [..], \"answer_start\": [..]}"
             .into(),
     };
-    let value = match (value_of(record, "answers"), wanted) {
-        (Err(_), Labels::Optional) | (Ok("null"), Labels::Optional) => return Ok(None),
-        (value, _) => value.map_err(refuse)?,
-    };
+    let value = value_of(record, "answers").map_err(refuse)?;
     fn parse<T: DeserializeOwned>(value: &str) -> Result<T, String> {
         serde_json::from_str(value).map_err(|error| format!("`answers` of another form ({})", reason(&error)))
     }
@@ -191,7 +195,7 @@ fn answers_of(record: &Record, context: &str, wanted: Labels) -> Result<Option<V
         }
         text.into_iter().zip(answer_start).map(|(text, answer_start)| Listed { text, answer_start }).collect()
     };
-    answers.into_iter().map(|answer| place(context, answer)).collect::<Result<_, _>>().map(Some)
+    answers.into_iter().map(|answer| place(context, answer)).collect()
 }
 
 /// Where in `context` the answer begins.

@@ -14,6 +14,8 @@ type Bytes = Box<dyn Read + Send>;
 pub(super) struct Records {
     path: PathBuf,
     reading: Box<Reading>,
+    /// Its end has been reached.
+    ended: bool,
 }
 
 enum Reading {
@@ -43,7 +45,11 @@ impl Records {
                 });
             }
         };
-        Ok(Self { path: path.to_owned(), reading: Box::new(reading) })
+        Ok(Self::new(path, reading))
+    }
+
+    fn new(path: &Path, reading: Reading) -> Self {
+        Self { path: path.to_owned(), reading: Box::new(reading), ended: false }
     }
 
     /// Reads JSON Lines from `source`, which errors call `name`.
@@ -54,7 +60,7 @@ impl Records {
     ) -> Result<Self, Error> {
         let text = TextReader::new(Box::new(source) as Bytes, encoding, LineEnds::Keep)
             .map_err(|error| failure(name, 1, error))?;
-        Ok(Self { path: name.to_owned(), reading: Box::new(Reading::JsonLines(JsonLines::new(text))) })
+        Ok(Self::new(name, Reading::JsonLines(JsonLines::new(text))))
     }
 
     /// Opens a file of plain text, whatever it is named: each line is a record with the one field `field`.
@@ -76,12 +82,20 @@ impl Records {
     }
 
     fn lines(text: TextReader<Bytes>, path: &Path, field: &str) -> Self {
-        let reading = Reading::Lines(Lines::new(text, Unit::Line), field.to_owned());
-        Self { path: path.to_owned(), reading: Box::new(reading) }
+        Self::new(path, Reading::Lines(Lines::new(text, Unit::Line), field.to_owned()))
     }
 
-    /// The next record, under its 1-based number.
+    /// The next record, under its 1-based number. At the end of the file it is said how much of it could not be decoded.
     pub(super) fn next_record(&mut self) -> Result<Option<(u64, Record)>, Error> {
+        let record = self.read()?;
+        if record.is_none() && !self.ended {
+            self.ended = true;
+            warn_of_replaced(&self.path, self.replaced());
+        }
+        Ok(record)
+    }
+
+    fn read(&mut self) -> Result<Option<(u64, Record)>, Error> {
         match &mut *self.reading {
             Reading::JsonLines(rows) => rows.next_record(&self.path),
             Reading::Table(table) => table.next_record(&self.path),
@@ -108,7 +122,7 @@ impl Records {
     }
 
     /// Undecodable characters that became U+FFFD so far.
-    pub(super) fn replaced(&self) -> u64 {
+    fn replaced(&self) -> u64 {
         match &*self.reading {
             Reading::JsonLines(rows) => rows.text().replaced(),
             Reading::Table(table) => table.text().replaced(),
@@ -120,6 +134,16 @@ impl Records {
 impl std::fmt::Debug for Records {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Records").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Says how many characters of a file could not be decoded.
+pub(super) fn warn_of_replaced(path: &Path, replaced: u64) {
+    if replaced > 0 {
+        tracing::warn!(
+            "{}: {replaced} undecodable characters became U+FFFD: is it in another encoding (task.encoding, --encoding)?",
+            path.display()
+        );
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Row {
     pub text: String,
     /// The second text, where [`Fields::pair`] names one.
     pub pair: Option<String>,
-    /// The label. Numbers and booleans are as they are written: `1`, `true`.
+    /// The label, without white space at its ends. Numbers and booleans are as they are written: `1`, `true`.
     pub label: Option<String>,
     /// All fields of the row, those above too.
     pub record: Record,
@@ -135,12 +135,6 @@ impl Rows {
         Self { records, fields, labels: Labels::Optional, finished: false }
     }
 
-    /// Undecodable characters that became U+FFFD so far.
-    #[must_use]
-    pub fn replaced(&self) -> u64 {
-        self.records.replaced()
-    }
-
     fn next_row(&mut self) -> Result<Option<Row>, Error> {
         let Some((number, record)) = self.records.next_record()? else { return Ok(None) };
         let refuse = |expected: String| {
@@ -189,7 +183,7 @@ fn label_of(record: &Record, field: &str, labels: Labels) -> Result<Option<Strin
     }
     let label = string(value).map_err(|found| format!("`{field}` is {found}"))?;
     match (label.trim().is_empty(), optional) {
-        (false, _) => Ok(Some(label)),
+        (false, _) => Ok(Some(label.trim().to_owned())),
         (true, true) => Ok(None),
         (true, false) => Err(format!("`{field}` is empty")),
     }

@@ -81,12 +81,14 @@ fn answers_that_do_not_stand_there_are_named() {
     let check = |answers: &str, parts: &[&str]| {
         let row = format!("{{\"context\":\"Über Köln am Rhein am Meer\",\"question\":\"?\",\"answers\":{answers}}}");
         let content = format!("{}\n{row}\n", row.replace(answers, "[]"));
-        let result = read("a.jsonl", content.as_bytes(), Labels::Optional);
+        let found = read("a.jsonl", content.as_bytes(), Labels::Optional).unwrap();
+        assert!(found[1].answers.is_none(), "nobody needs them");
+        let result = read("a.jsonl", content.as_bytes(), Labels::Required);
         check_error(result.map(|found| found.len()), &[parts, &["a.jsonl:2: "]].concat());
         let squad = format!(
             "{{\"data\":[{{\"paragraphs\":[{{\"context\":\"Über Köln am Rhein am Meer\",\"qas\":[{{\"question\":\"?\",\"answers\":{answers}}}]}}]}}]}}"
         );
-        check_error(read("a.json", squad.as_bytes(), Labels::Optional), &[parts, &["a.json: question 1: "]].concat());
+        check_error(read("a.json", squad.as_bytes(), Labels::Required), &[parts, &["a.json: question 1: "]].concat());
     };
     check(
         "[{\"text\":\"Köln\",\"answer_start\":6}]",

@@ -166,6 +166,9 @@ fn malformed_tables_are_named() {
     check("a.tsv", "id,text\n1,a\n", &["a.tsv: no `text` beside `id,text`"]);
     check("a.csv", "id,text\n1,\"a\nb\"\n2,b,c\n3,d", &["a.csv:2: 3 fields on line 4", "expected 2"]);
     check("a.csv", "id,text\n1\n", &["a.csv:1: 1 fields on line 2"]);
+    let runs_on = ["a.tsv:2: a field in quotation marks, on line 3, that goes on over tabs and line ends"];
+    check("a.tsv", "id\ttext\n1\ta\n2\t\"b\n3\tc\n4\t\"d\n5\te\n", &runs_on);
+    check("a.tsv", "id\ttext\n1\ta\n2\t\"b\n3\tc\n", &runs_on);
     let many: String = (0..100).map(|number| format!("column{number},")).collect();
     check("a.csv", &many, &["`column19`, ..."]);
 }
