@@ -48,6 +48,9 @@ fn what_would_fail_at_the_end_fails_at_the_start() {
     };
     check("--set task.test=[\"nowhere.jsonl\"]", 2, "`task.test` = \"nowhere.jsonl\"");
     check("--set task.test=[\"three.jsonl\"]", 1, "three.jsonl:1: label \"x\"");
+    place.write("empty.csv", "text,label\n");
+    check("--set task.valid=[\"empty.csv\"]", 2, "`task.valid` = [\"empty.csv\"]");
+    check("--set task.test=[\"empty.csv\"]", 2, "`task.test` = [\"empty.csv\"]");
     let three = "--set task.train=[\"three.jsonl\"] --set task.valid=[\"three.jsonl\"] --set task.test=[]";
     let held_out = "--set task.train=[\"three.jsonl\"] --set task.valid=[] --set task.test=[]";
     check(&format!("{held_out} --set task.valid_fraction=0.999999"), 2, "`task.valid_fraction` = 0.999999");
@@ -96,6 +99,19 @@ fn odd_texts_are_learned_from_and_labelled() {
     assert_eq!(ran.status, Some(1));
     assert!(ran.stderr.contains("bad.jsonl") && ran.stderr.contains('2'), "{}", ran.stderr);
     assert!(!place.path("bad_out.jsonl").exists());
+}
+
+#[test]
+fn a_text_alone_is_not_labelled_where_two_were_learned_from() {
+    let place = Workplace::new();
+    let row = |label: u32| format!("{{\"text\": \"a\", \"pair\": \"b {label}\", \"label\": \"{label}\"}}\n");
+    place.write("pairs.jsonl", &[row(0), row(1)].concat());
+    let files = "--set task.train=[\"pairs.jsonl\"] --set task.valid=[] --set task.test=[]";
+    place.succeed(&format!("train -c c.toml {files} --set task.pair_field=pair --set train.steps=2"));
+    place.succeed("predict model --input pairs.jsonl");
+    let ran = place.run("predict model --lines --input pairs.jsonl");
+    assert_eq!(ran.status, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--lines: the model reads two texts, `text` and `pair`"), "{}", ran.stderr);
 }
 
 #[test]

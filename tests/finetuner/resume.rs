@@ -2,6 +2,8 @@
 
 use std::{fs, path::Path};
 
+use grulm_durable::digest::sha256;
+
 use crate::program::Workplace;
 
 const STAGES: &str = "--set finetune.adapt.train.steps=30 --set finetune.adapt.train.batch_size=8 \
@@ -77,6 +79,9 @@ fn a_run_is_not_replaced_or_mixed_up_unasked() {
     };
     check("train -c c.toml --set train.steps=4", "--overwrite");
     check("train -c c.toml --set train.steps=4 --resume --set task.hidden=8", "`task.hidden`");
+    place.succeed("train -c c.toml --set run.dir=other --set train.steps=2");
+    let other = "train -c c.toml --set train.steps=4 --resume --set finetune.pretrained=other";
+    check(other, "model: the run started from other weights");
     let text = place.read("train.jsonl");
     place.write("train.jsonl", &text.lines().skip(1).map(|line| format!("{line}\n")).collect::<String>());
     check("train -c c.toml --set train.steps=4 --resume", "another corpus");
@@ -91,6 +96,13 @@ fn a_run_is_not_replaced_or_mixed_up_unasked() {
     place.succeed(adapted);
     place.write("more.jsonl", "{\"text\": \"another\"}\n");
     check(&format!("{adapted} --resume"), "adapted/adapt: the run learned from another corpus");
+    let weights = fs::read(place.path("pretrained/model.safetensors")).unwrap();
+    let task = place.read("pretrained/task.json");
+    let mut others = weights.clone();
+    *others.last_mut().unwrap() ^= 1;
+    fs::write(place.path("pretrained/model.safetensors"), &others).unwrap();
+    place.write("pretrained/task.json", &task.replace(&sha256(&weights), &sha256(&others)));
+    check(&format!("{adapted} --resume"), "adapted/adapt: the run started from other weights");
     check(
         &format!("{adapted} --overwrite --set finetune.adapt.train.batch_size=1000000"),
         "`finetune.adapt.train.batch_size` = 1000000",

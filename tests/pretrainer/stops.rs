@@ -104,13 +104,18 @@ fn a_budget_fixes_the_length_of_a_run() {
 #[test]
 fn a_folder_that_is_refused_stays_as_it_is() {
     let place = Workplace::new();
-    std::fs::create_dir(place.path("mine")).unwrap();
-    place.write("mine/config.toml", "mine");
-    for args in ["run", "run --resume", "run --overwrite", "train", "train --resume"] {
-        let ran = place.run(&format!("{args} -c c.toml --set run.dir=mine"));
-        assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
-        assert!(ran.stderr.contains("mine: holds files that a run would replace"), "{args}: {}", ran.stderr);
-        assert_eq!(std::fs::read_dir(place.path("mine")).unwrap().count(), 1, "{args}");
+    for (dir, file) in [("mine", "config.toml"), ("scores", "test.json"), ("thesis", "saved/thesis.txt")] {
+        let path = place.path(dir).join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "mine").unwrap();
+        for args in ["run", "run --resume", "run --overwrite", "train", "train --resume"] {
+            let ran = place.run(&format!("{args} -c c.toml --set run.save_as=fp16 --set run.dir={dir}"));
+            assert_eq!(ran.status, Some(2), "{args}: {}", ran.stderr);
+            let says = format!("{dir}: holds files that a run would replace");
+            assert!(ran.stderr.contains(&says), "{args}: {}", ran.stderr);
+            assert_eq!(std::fs::read_dir(place.path(dir)).unwrap().count(), 1, "{args}");
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine", "{args}");
+        }
     }
     assert!(!place.path("corpus").exists());
 }
@@ -153,4 +158,18 @@ fn a_signal_saves_and_the_run_goes_on_bit_for_bit() {
     assert_eq!(ran.status, Some(143), "{}", ran.stderr);
     place.succeed(&format!("{args} --set run.dir=parts --resume"));
     assert_eq!(state(&place, "whole"), state(&place, "parts"));
+}
+
+/// Killed before the smaller model was there, or asked for another one: it is made, and nothing else.
+#[test]
+fn the_smaller_model_is_made_where_it_is_missing() {
+    let place = Workplace::new();
+    place.succeed("run -c c.toml --set train.steps=2 --set run.save_as=fp16");
+    let whole = std::fs::read(place.path("model/saved/model.safetensors")).unwrap();
+    std::fs::rename(place.path("model/saved"), place.path("model/saved.part")).unwrap();
+    place.succeed("run -c c.toml --set train.steps=2 --set run.save_as=fp16 --resume");
+    assert_eq!(std::fs::read(place.path("model/saved/model.safetensors")).unwrap(), whole);
+    assert!(!place.path("model/saved.part").exists());
+    place.succeed("run -c c.toml --set train.steps=2 --set run.save_as=int8 --resume");
+    assert!(place.succeed("inspect model/saved").contains("int8"));
 }

@@ -49,8 +49,8 @@ pub struct Previous {
     pub precision: PrecisionSetting,
     /// It came to its end.
     pub finished: bool,
-    /// The fingerprint of its corpus, where a checkpoint tells.
-    corpus: Option<String>,
+    /// What it learned from, where a checkpoint tells.
+    origin: Option<Provenance>,
     /// Its number of steps follows from `train.budget`.
     has_budget: bool,
 }
@@ -89,10 +89,10 @@ impl Previous {
         };
         let newest = checkpoints(&run_dir)?.into_iter().find_map(readable);
         let finished = newest.as_ref().is_some_and(|(state, _)| state.finished);
-        let corpus = newest.and_then(|(_, provenance)| provenance.corpus);
+        let origin = newest.map(|(_, provenance)| provenance);
         let has_budget = config.train().budget.is_some();
         let incidental = [INCIDENTAL.as_slice(), C::INCIDENTAL].concat();
-        Ok(Some(Self { run_dir, incidental, differences, precision, finished, corpus, has_budget }))
+        Ok(Some(Self { run_dir, incidental, differences, precision, finished, origin, has_budget }))
     }
 
     /// Whether the same settings would compute the same run.
@@ -150,16 +150,24 @@ impl Previous {
     /// # Errors
     /// When it learned from another one.
     pub fn check_corpus(&self, fingerprint: &str) -> Result<(), Usage> {
-        check_corpus(&self.run_dir, self.corpus.as_deref(), fingerprint)
+        check_corpus(&self.run_dir, self.origin.as_ref(), fingerprint)
+    }
+
+    /// Checks that the run started from the weights of this SHA-256.
+    ///
+    /// # Errors
+    /// When it started from others.
+    pub fn check_parent(&self, weights_sha256: &str) -> Result<(), Usage> {
+        check_parent(&self.run_dir, self.origin.as_ref(), weights_sha256)
     }
 }
 
-/// Checks that what was trained in `run_dir`, on the corpus with the fingerprint `own`, learned from that of `fingerprint`.
+/// Checks that what was trained in `run_dir`, as `origin` tells, learned from the corpus of this fingerprint.
 ///
 /// # Errors
 /// When it learned from another one.
-pub fn check_corpus(run_dir: &Path, own: Option<&str>, fingerprint: &str) -> Result<(), Usage> {
-    match own {
+pub fn check_corpus(run_dir: &Path, origin: Option<&Provenance>, fingerprint: &str) -> Result<(), Usage> {
+    match origin.and_then(|origin| origin.corpus.as_deref()) {
         Some(own) if own != fingerprint => Err(Usage(format!(
             "{}: the run learned from another corpus (fingerprint {own}) than that of now ({fingerprint}): text or settings \
              changed since; go back to the former ones, or start anew with --overwrite",
@@ -169,13 +177,28 @@ pub fn check_corpus(run_dir: &Path, own: Option<&str>, fingerprint: &str) -> Res
     }
 }
 
-/// The fingerprint of the corpus that the newest checkpoint in `run_dir` learned from, of those that can be read.
+/// Checks that what was trained in `run_dir`, as `origin` tells, started from the weights of this SHA-256.
+///
+/// # Errors
+/// When it started from others.
+pub fn check_parent(run_dir: &Path, origin: Option<&Provenance>, weights_sha256: &str) -> Result<(), Usage> {
+    match origin.and_then(|origin| origin.parent.as_deref()) {
+        Some(own) if own != weights_sha256 => Err(Usage(format!(
+            "{}: the run started from other weights (SHA-256 {own}) than finetune.pretrained has now ({weights_sha256}); go \
+             back to the former ones, or start anew with --overwrite",
+            run_dir.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What the newest checkpoint in `run_dir` learned from, of those that can be read.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn newest_corpus(run_dir: &Path) -> anyhow::Result<Option<String>> {
+pub fn newest_origin(run_dir: &Path) -> anyhow::Result<Option<Provenance>> {
     let readable = |(_, folder): (u64, PathBuf)| read_json::<Provenance>(&folder.join("provenance.json")).ok();
-    Ok(checkpoints(run_dir)?.into_iter().find_map(readable).and_then(|provenance| provenance.corpus))
+    Ok(checkpoints(run_dir)?.into_iter().find_map(readable))
 }
 
 fn list(differences: &[&Difference]) -> String {

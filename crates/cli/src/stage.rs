@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use grulm_model::WeightFormat;
 use grulm_tasks::{Provenance, Task};
-use grulm_train::{LayerSettings, Options, Outcome, RunConfig, RunFolder, TrainConfig, export};
+use grulm_train::{LayerSettings, Options, Outcome, RunConfig, RunFolder, TrainConfig, export, is_exported};
 
 use crate::{exit::Ending, output, signals::Signals};
 
@@ -70,7 +70,7 @@ fn say_where(checkpoint: Option<&Path>) {
 /// # Errors
 /// As [`grulm_train::export`].
 pub fn save_smaller(run: &RunConfig, task: &mut dyn Task, best: &Path) -> anyhow::Result<()> {
-    if run.save_as == WeightFormat::Fp32 {
+    if run.save_as == WeightFormat::Fp32 || is_exported(&run.dir, best, run.save_as) {
         return Ok(());
     }
     let (folder, scores) = export(task, best, &run.dir, run.save_as)?;

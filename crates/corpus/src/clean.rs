@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fs, path::Path};
 
+use grulm_durable::digest::sha256;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::{
     IsNormalized, UnicodeNormalization, char::canonical_combining_class, is_nfc_quick, is_nfd_quick, is_nfkc_quick,
@@ -13,7 +14,6 @@ use self::{
     alignment::{Output, Text},
     stop_words::StopWords,
 };
-use crate::digest::sha256;
 use crate::{CleanConfig, Error, Replace, TextFields, UnicodeForm, Unit};
 
 mod alignment;

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::digest::sha256_file;
+use grulm_durable::digest::sha256_file;
+
 use crate::shard::Shard;
 use crate::{Cleaner, Error, Manifest, Split, TokenStream, Tokenizer};
 
@@ -63,7 +64,7 @@ impl Corpus {
     pub fn verify(&self) -> Result<(), Error> {
         for info in self.manifest.splits.values().flat_map(|split| &split.shards) {
             let path = self.dir.join(&info.path);
-            same(&path, "SHA-256", &sha256_file(&path)?, &info.sha256)?;
+            same(&path, "SHA-256", &sha256_file(&path).map_err(Error::io(&path))?, &info.sha256)?;
             let shard = Shard::open(&path)?;
             if let Some(id) = shard.tokens(0..shard.len()).find(|&id| id as usize >= self.manifest.vocab_size) {
                 let reason =

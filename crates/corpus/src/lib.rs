@@ -37,7 +37,6 @@ mod clean;
 mod config;
 mod corpus;
 mod dedup;
-mod digest;
 mod document;
 mod error;
 mod filter;

@@ -14,11 +14,11 @@ use std::io::{BufWriter, Seek as _, SeekFrom, Write as _};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use grulm_durable::digest::sha256_file;
 use memmap2::Mmap;
 use serde::{Deserialize, Serialize};
 
 use crate::Error;
-use crate::digest::sha256_file;
 
 const MAGIC: [u8; 8] = *b"GRULMTOK";
 const VERSION: u32 = 1;
@@ -118,7 +118,11 @@ impl ShardWriter {
     pub fn finish(mut self) -> Result<ShardInfo, Error> {
         self.complete().map_err(Error::io(&self.path))?;
         let name = self.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(ShardInfo { path: name, tokens: self.tokens, sha256: sha256_file(&self.path)? })
+        Ok(ShardInfo {
+            path: name,
+            tokens: self.tokens,
+            sha256: sha256_file(&self.path).map_err(Error::io(&self.path))?,
+        })
     }
 
     fn complete(&mut self) -> std::io::Result<()> {

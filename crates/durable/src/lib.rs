@@ -12,6 +12,8 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+pub mod digest;
+
 use std::{
     fs::{self, File},
     io::{self, BufWriter, IntoInnerError, Write},

@@ -3,7 +3,7 @@
 use grulm_cli::{
     exit::of_section,
     output::{count, grouped},
-    previous::{check_corpus, newest_corpus},
+    previous::{check_corpus, check_parent, newest_origin},
     stage::{Stage, Trained},
 };
 use grulm_kernels::Compute;
@@ -49,7 +49,9 @@ pub(crate) fn adapt(
     let Basis { folder, tokenizer, cleaner, weights_sha256, .. } = pretrained::open(&config.finetune, &config.task)?;
     let more = ("finetune.adapt.text", section.text.as_slice());
     let (train, valid) = read_text(task, more, &cleaner, &tokenizer)?;
-    check_corpus(&dir, newest_corpus(&dir)?.as_deref(), train.sha256())?;
+    let origin = newest_origin(&dir)?;
+    check_parent(&dir, origin.as_ref(), &weights_sha256)?;
+    check_corpus(&dir, origin.as_ref(), train.sha256())?;
     if let Some(best) = finished(&dir)? {
         tracing::info!("{} has finished: the model is adapted already", dir.display());
         return Ok(Trained::Best(best));

@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
+    ready::{Ready, TASK_STAGE, check_test, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts a reader on the pretrained encoder.
@@ -37,7 +37,7 @@ pub(crate) fn assemble(
     warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction, task.valid_last");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
-        let _ = read_questions(task, "task.test", &task.test)?;
+        check_test(&task.test, read_questions(task, "task.test", &task.test)?.len())?;
     }
     let window = config.train.sequence_length;
     let settings = AnswererSettings {

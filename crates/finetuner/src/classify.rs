@@ -21,7 +21,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
+    ready::{Ready, TASK_STAGE, check_test, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts a head on the pretrained encoder.
@@ -46,15 +46,9 @@ pub(crate) fn assemble(
     }
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
-        let _ = read_labelled(
-            "task.test",
-            &task.test,
-            &task.fields(),
-            task.encoding()?,
-            &data.labels,
-            &cleaner,
-            &tokenizer,
-        )?;
+        let (fields, encoding) = (task.fields(), task.encoding()?);
+        let texts = read_labelled("task.test", &task.test, &fields, encoding, &data.labels, &cleaner, &tokenizer)?;
+        check_test(&task.test, texts.examples.len())?;
     }
     warn_of_unknown(&data.train, &tokenizer, &folder);
     let settings = ClassifierSettings {

@@ -95,7 +95,8 @@ pub(crate) struct PredictArgs {
     /// Where the predictions go, a line for each line of the input, with its other fields kept; - is standard output
     #[arg(long, default_value = "-", value_name = "FILE|-")]
     pub(crate) output: Stream,
-    /// Lines that are read side by side; more is faster, takes more memory, and answers later
+    /// Lines that are read side by side; more is faster, takes more memory, and answers later. With 1, each is answered as it
+    /// comes
     #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) batch_size: u16,
     /// The input is plain text, a text a line, and so is the output: the label, completion or translation alone

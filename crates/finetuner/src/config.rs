@@ -289,6 +289,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_format_does_not_read_is_refused() {
+        let check = |task: &str, expect: &str| {
+            let text =
+                format!("finetune = {{ pretrained = 'm' }}\ntask = {{ kind = 'generation', train = ['t'], {task} }}");
+            let found = load(&text).err().unwrap_or_default();
+            assert!(found.contains(expect) && found.is_empty() == expect.is_empty(), "{text}: {found:?}");
+        };
+        check("format = 'completion', prompt_field = 'p', completion_field = 'c'", "");
+        check("format = 'completion', text_field = 't'", "`task.text_field` = \"t\"");
+        check("format = 'completion', unit = 'file'", "`task.unit` = \"file\"");
+        check("unit = 'file', text_field = 't'", "");
+        check("completion_field = 'c'", "`task.completion_field` = \"c\"");
+    }
+
+    #[test]
     fn a_resolved_config_reads_back() {
         let text = format!(
             "finetune = {{ pretrained = 'm', unfreeze = 'gradual', dropout.input = 0.1, adapt.train.epochs = 1.0 }}\ntask = {{ {TASK} }}"

@@ -19,7 +19,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
+    ready::{Ready, TASK_STAGE, check_test, provenance, warn_unless_validated},
 };
 
 /// Reads the data and puts the pretrained model before it.
@@ -42,7 +42,7 @@ pub(crate) fn assemble(
     warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
-        let _ = read_generation_files(task, "task.test", &task.test, &cleaner, &tokenizer)?;
+        check_test(&task.test, read_generation_files(task, "task.test", &task.test, &cleaner, &tokenizer)?.len())?;
     }
     let sizes = config.finetune.sizes(&shape.model);
     let model = LanguageModel::new(&sizes, shape.vocab_size, config.run.seed, device)?;

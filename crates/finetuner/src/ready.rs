@@ -4,6 +4,7 @@ use grulm_cli::{
     compute::device_name,
     output::{count, grouped},
 };
+use grulm_config::Invalid;
 use grulm_kernels::Compute;
 use grulm_tasks::{Provenance, Task};
 use grulm_train::Layers;
@@ -29,6 +30,14 @@ pub(crate) fn warn_unless_validated(validated: bool, keys: &str) {
     if !validated {
         tracing::warn!("no validation data ({keys}): the newest checkpoint counts as the best");
     }
+}
+
+/// Checks that the test files `patterns` hold any of the `rows` that they were read for.
+///
+/// # Errors
+/// When there is none.
+pub(crate) fn check_test(patterns: impl std::fmt::Debug, rows: usize) -> Result<(), Invalid> {
+    Invalid::check("task.test", patterns, rows > 0, "files that hold something to score")
 }
 
 /// A task, and what is known before training.

@@ -20,7 +20,7 @@ use tch::Device;
 
 use crate::{
     config::FinetuneConfig,
-    ready::{Ready, TASK_STAGE, provenance, warn_unless_validated},
+    ready::{Ready, TASK_STAGE, check_test, provenance, warn_unless_validated},
 };
 
 /// Reads the data and makes a translator of the pretrained model.
@@ -38,7 +38,12 @@ pub(crate) fn assemble(
     warn_unless_validated(data.valid.is_some(), "task.valid, task.valid_fraction");
     if !task.test.is_empty() {
         // What is wrong with it should not show after hours of training.
-        for_each_pair(task, "task.test", &task.test, |_, _| Ok(()))?;
+        let mut pairs = 0;
+        for_each_pair(task, "task.test", &task.test, |_, _| {
+            pairs += 1;
+            Ok(())
+        })?;
+        check_test(task.test.to_string(), pairs)?;
     }
     let settings = TranslatorSettings {
         hidden: task.hidden,

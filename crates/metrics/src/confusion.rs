@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// Counts of examples by their gold class and the predicted one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
     /// `[gold, predicted]`, row-major.

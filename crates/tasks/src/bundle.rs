@@ -6,17 +6,19 @@ use std::{
 };
 
 use grulm_corpus::{Cleaner, Tokenizer};
+use grulm_durable::digest::sha256_file;
 use grulm_model::{LanguageModel, SHAPE_FILE, Shape, WEIGHTS_FILE, WeightFormat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tch::Device;
 
-use crate::{Error, digest::sha256_file};
+use crate::Error;
 
 const TOKENIZER_FILE: &str = "tokenizer.json";
 const CLEANING_FILE: &str = "cleaning.json";
 const TASK_FILE: &str = "task.json";
-const PROVENANCE_FILE: &str = "provenance.json";
+/// What a bundle says of its origin: [`Provenance`].
+pub const PROVENANCE_FILE: &str = "provenance.json";
 const VERSION: u32 = 2;
 
 /// Where a bundle comes from (`provenance.json`).
@@ -314,7 +316,8 @@ pub fn locate(path: &Path) -> Result<PathBuf, Error> {
 /// # Errors
 /// When the file is not readable.
 pub fn weights_sha256(folder: &Path) -> Result<String, Error> {
-    sha256_file(&folder.join(WEIGHTS_FILE))
+    let path = folder.join(WEIGHTS_FILE);
+    sha256_file(&path).map_err(Error::io(&path))
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {

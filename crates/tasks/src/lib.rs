@@ -21,7 +21,6 @@
 mod buckets;
 pub mod bundle;
 pub mod classification;
-mod digest;
 mod error;
 mod examples;
 mod generate;
@@ -35,7 +34,6 @@ mod text_batch;
 pub mod translation;
 
 pub use bundle::{Bundle, BundleModel, Provenance};
-pub use digest::sha256_file;
 pub use error::Error;
 pub use examples::{Examples, ExamplesWriter, Framing, Text};
 pub use generate::Generation;

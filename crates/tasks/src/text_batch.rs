@@ -64,8 +64,9 @@ impl TextBatch {
     }
 
     /// Summaries of the texts as `encoder` reads them in each direction of `readings`, `[B, F]`, side by side. A text of any
-    /// length is read to its end, in windows of `window` tokens with the state carried; gradients flow through the last one
-    /// of the longest text, as in ULMFiT's BPTT for text classification (arXiv 1801.06146).
+    /// length is read to its end, in windows of `window` tokens with the state carried; gradients flow through the last one,
+    /// as in ULMFiT's BPTT for text classification (arXiv 1801.06146): that of the shortest text, and all that comes later, but
+    /// through two windows at most.
     ///
     /// # Errors
     /// When a token is not in the vocabulary, or memory runs out.
@@ -109,7 +110,8 @@ impl TextBatch {
         device: Device,
     ) -> Result<Vec<Pool>, Error> {
         let time = self.longest();
-        let learned = (time - window).max(0);
+        let shortest = self.texts.last().map_or(0, Vec::len) as i64;
+        let learned = (time - 2 * window).max(shortest - window).max(0);
         let lengths = upload(&self.lengths(), device)?;
         let mut pools: Vec<Pool> = Vec::new();
         let mut carry = encoder.zero_carry(reading, self.len() as i64, device)?;

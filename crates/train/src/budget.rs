@@ -97,9 +97,10 @@ fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: 
     let (begun, mut checkpoint) = (Instant::now(), 0f64);
     for written in 0..CHECKPOINTS {
         if written == 0 || (stop.signal().is_none() && begun.elapsed() < longest) {
-            let took = checkpoint::write(&part, task, &updater.optimizer, &mut state, &Provenance::default())?;
-            std::fs::remove_dir_all(&part).map_err(Error::io(&part))?;
-            checkpoint = checkpoint.max(took);
+            let took = checkpoint::write(&part, task, &updater.optimizer, &mut state, &Provenance::default());
+            let removed = std::fs::remove_dir_all(&part).map_err(Error::io(&part));
+            checkpoint = checkpoint.max(took?);
+            removed?;
         }
     }
     Ok(Speed { step: median, evaluation, checkpoint })

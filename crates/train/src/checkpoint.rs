@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
     time::Instant,
 };
 
-use grulm_durable::{PART, with_suffix};
-use grulm_tasks::{Task, bundle::Provenance, sha256_file};
-use sha2::{Digest, Sha256};
+use grulm_durable::{
+    PART,
+    digest::{sha256, sha256_file},
+    with_suffix,
+};
+use grulm_tasks::{Task, bundle::Provenance};
 
 use crate::{
     Error,
@@ -168,10 +171,11 @@ pub(crate) fn write(
     grulm_model::save_tensors(&folder.join(CARRY), &task.state())?;
     state.sha256 = BTreeMap::new();
     for (path, _) in files(folder, folder)? {
-        let sum = sha256_file(&folder.join(&path))?;
+        let file = folder.join(&path);
+        let sum = sha256_file(&file).map_err(grulm_tasks::Error::io(&file))?;
         state.sha256.insert(path, sum);
     }
-    let own = sha256_of(&json(state, folder)?);
+    let own = sha256(&json(state, folder)?);
     state.sha256.insert(STATE.to_owned(), own);
     write_atomically(&folder.join(STATE), &json(state, folder)?)?;
     sync(folder)?;
@@ -216,6 +220,15 @@ fn set_aside(path: &Path) -> Result<(), Error> {
     fs::rename(path, &aside).map_err(Error::io(path))
 }
 
+/// Makes the run in `run_dir` go on from `state`: `last` and `best` name its checkpoints, of which the best may be lost.
+pub(crate) fn forget_lost_best(run_dir: &Path, state: &mut TrainState) -> Result<(), Error> {
+    if let Some(step) = lost_best(run_dir, state)? {
+        tracing::warn!("the best checkpoint, of step {step}, is lost; the next evaluation is the best so far");
+        state.best = None;
+    }
+    point(run_dir, state)
+}
+
 /// The step of the best checkpoint that `state` knows, where it is not there or not whole, beside a newest one that is. One that
 /// is damaged is set aside, with a warning.
 pub(crate) fn lost_best(run_dir: &Path, state: &TrainState) -> Result<Option<u64>, Error> {
@@ -249,7 +262,7 @@ fn verify(folder: &Path, step: u64) -> Result<TrainState, Error> {
         return Err(Error::checkpoint(&path, reason));
     }
     let own = state.sha256.remove(STATE);
-    if own != Some(sha256_of(&json(&state, folder)?)) || state.step != step {
+    if own != Some(sha256(&json(&state, folder)?)) || state.step != step {
         return Err(Error::checkpoint(&path, "does not match its own checksum"));
     }
     for required in [WEIGHTS, OPTIMIZER, CARRY] {
@@ -259,7 +272,13 @@ fn verify(folder: &Path, step: u64) -> Result<TrainState, Error> {
     }
     for (name, sum) in &state.sha256 {
         let path = folder.join(name);
-        if sha256_file(&path)? != *sum {
+        // A state from elsewhere may name what is not its own, or never ends.
+        let own = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)))
+            && fs::symlink_metadata(&path).is_ok_and(|file| file.is_file());
+        if !own {
+            return Err(Error::checkpoint(&path, "is no file of the checkpoint, though its state.json lists it"));
+        }
+        if sha256_file(&path).map_err(grulm_tasks::Error::io(&path))? != *sum {
             return Err(Error::checkpoint(&path, "does not match its checksum in state.json"));
         }
     }
@@ -329,12 +348,4 @@ fn json(state: &TrainState, folder: &Path) -> Result<Vec<u8>, Error> {
         .map_err(|e| Error::checkpoint(&folder.join(STATE), format!("cannot be written: {e}")))?;
     text.push(b'\n');
     Ok(text)
-}
-
-fn sha256_of(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

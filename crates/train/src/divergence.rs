@@ -49,6 +49,7 @@ pub(crate) fn roll_back(
     };
     checkpoint::load(&path, task, &mut updater.optimizer)?;
     updater.forget_skipped()?;
+    checkpoint::forget_lost_best(folder.path(), &mut earlier)?;
     earlier.rollbacks = state.rollbacks + 1;
     earlier.total_steps = state.total_steps;
     tracing::warn!(

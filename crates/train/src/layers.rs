@@ -43,6 +43,9 @@ pub struct Layers {
     settings: LayerSettings,
     /// The group of the head.
     head: usize,
+    /// The group that learns first when layers are unfrozen: the topmost with weights. Above the GRU layers of a model with tied
+    /// weights there is nothing but a bias.
+    first: usize,
     /// Updates an epoch.
     epoch: u64,
 }
@@ -57,7 +60,9 @@ impl Layers {
         let allowed =
             format!("0 to {head}: the embedding and {} of the GRU layers, below the head", head.saturating_sub(1));
         Invalid::check("finetune.freeze_layers", settings.freeze_layers, settings.freeze_layers <= head, allowed)?;
-        Ok(Self { settings, head, epoch: steps_per_epoch.max(1) })
+        let weights = params.iter().filter(|param| param.tensor.dim() > 1);
+        let first = weights.map(|param| param.group).max().unwrap_or(head);
+        Ok(Self { settings, head, first, epoch: steps_per_epoch.max(1) })
     }
 
     /// What the learning rate of layer group `group` is multiplied by in update `step`, counted from zero; 0 where it is frozen.
@@ -65,7 +70,8 @@ impl Layers {
     pub fn factor(&self, group: usize, step: u64) -> f64 {
         let LayerSettings { freeze_layers, unfreeze, layer_decay, .. } = self.settings;
         let below_head = self.head.saturating_sub(group);
-        let waits = unfreeze == Unfreeze::Gradual && step / self.epoch.max(1) < below_head as u64;
+        let below_first = self.first.saturating_sub(group) as u64;
+        let waits = unfreeze == Unfreeze::Gradual && step / self.epoch.max(1) < below_first;
         if group < freeze_layers || waits {
             return 0.0;
         }
@@ -98,7 +104,7 @@ mod tests {
     fn params() -> Params {
         let mut params = Params::new(0, Device::Cpu);
         for group in 0..4 {
-            let _ = params.add(format!("w{group}"), &[1], 0.1, group);
+            let _ = params.add(format!("w{group}"), &[1, 1], 0.1, group);
         }
         params
     }
@@ -118,6 +124,16 @@ mod tests {
         check(gradual, 0, [0.0, 0.0, 0.0, 1.0]);
         check(gradual, 9, [0.0, 0.0, 0.0, 1.0]);
         check(gradual, 10, [0.0, 0.0, 1.0, 1.0]);
+        // Where weights are tied, the head is a bias.
+        let mut tied = Params::new(0, Device::Cpu);
+        for (group, size) in [&[1, 1], &[1, 1], &[1, 1], [1].as_slice()].into_iter().enumerate() {
+            let _ = tied.add(format!("w{group}"), size, 0.1, group);
+        }
+        let layers = Layers::new(gradual, &tied, 10).unwrap();
+        assert_eq!(
+            [9, 10].map(|step| [0, 1, 2, 3].map(|group| layers.factor(group, step))),
+            [[0.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, 1.0]]
+        );
         check(gradual, 30, [1.0; 4]);
         check(LayerSettings { freeze_layers: 1, ..gradual }, 1000, [0.0, 1.0, 1.0, 1.0]);
         // Pretraining has no plan: all learn at the full rate.

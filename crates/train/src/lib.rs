@@ -36,7 +36,7 @@ pub use checkpoint::{best_checkpoint, best_is_whole, finished, list as checkpoin
 pub use config::{Budget, OptimizerKind, PrecisionSetting, TrainConfig};
 pub use divergence::OnDivergence;
 pub use error::Error;
-pub use export::export;
+pub use export::{export, is_exported};
 pub use find_lr::{LrCurve, LrPoint, LrRange, find_lr};
 pub use layers::{LayerSettings, Layers, Unfreeze};
 pub use optim::{Gradient, Optimizer};

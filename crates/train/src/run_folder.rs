@@ -86,8 +86,8 @@ impl RunFolder {
     /// When it holds a run that would be replaced unasked, or files that are no part of a run.
     pub fn check(path: &Path, start: Start) -> Result<(), Error> {
         // A process that was killed as it began or removed a run may leave some that hold nothing.
-        let clashes =
-            [CONFIG, METRICS, TIMING, FOLDER, BEST, LAST].iter().any(|name| holds_something(&path.join(name)));
+        let replaced = [CONFIG, METRICS, TIMING, TEST, FOLDER, BEST, LAST, ADAPT, SAVED];
+        let clashes = replaced.iter().any(|name| holds_something(&path.join(name)));
         let is_run = path.join(METRICS).is_file() && path.join(FOLDER).is_dir();
         match start {
             // What is meant by the folder would change from that model to the run's best.

@@ -207,11 +207,7 @@ fn resume(
         state.finished = false;
         state.evaluations_since_best = 0;
     }
-    if let Some(step) = checkpoint::lost_best(run_dir, &state)? {
-        tracing::warn!("the best checkpoint, of step {step}, is lost; the next evaluation is the best so far");
-        state.best = None;
-    }
-    checkpoint::point(run_dir, &state)?;
+    checkpoint::forget_lost_best(run_dir, &mut state)?;
     tracing::info!("resuming from {}", checkpoint.display());
     Ok(Some(state))
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use grulm_config::Invalid;
+use grulm_durable::digest::sha256;
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use serde::Serialize;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::digest::sha256;
 use crate::{
     Cleaner, CorpusConfig, Encoding, Error, Filter, Input, ReadOptions, Settings, Split, Tokenizer, TokenizerConfig,
     inputs, manifest,

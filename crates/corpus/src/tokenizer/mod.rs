@@ -25,10 +25,10 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
+use grulm_durable::digest::sha256;
 use serde_json::Value;
 use tokenizers::Tokenizer as Library;
 
-use crate::digest::sha256;
 use crate::{Error, TokenizerConfig};
 use decode::Detokenizer;
 pub use decode::StreamDecoder;

@@ -73,9 +73,9 @@ fn labels(args: &EvaluateArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<En
     let (fields, labels) = (&settings.fields, &settings.labels);
     let texts = read_labelled("--data", &args.data, fields, args.encoding, labels, cleaner, tokenizer)?;
     refuse_nothing(args, texts.examples.len())?;
+    gate::check_names(&args.fail_if, &ClassificationScore::default().figures())?;
     let score = score(&bundle.model, tokenizer, &texts, usize::from(args.batch_size), Compute::fp32())?;
     let figures = score.figures();
-    gate::check_names(&args.fail_if, &figures)?;
     if let Some(path) = &args.errors {
         files::write_json_lines(path, &errors(args, settings, &score, &texts.labels)?)?;
     }

@@ -30,6 +30,11 @@ use crate::cli::{PredictArgs, Stream, refuse_for_others};
 /// Batches that are read, and sorted by length, together.
 const SORTED_TOGETHER: usize = 32;
 
+/// Rows that are read together: one, where each is answered by itself.
+fn read_together(batch_size: usize) -> usize {
+    if batch_size == 1 { 1 } else { batch_size * SORTED_TOGETHER }
+}
+
 /// The fields that answers are written to, where the model's settings name none.
 const LABEL: &str = "label";
 const TRANSLATION: &str = "translation";
@@ -64,8 +69,12 @@ pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
 
 fn labels(args: &PredictArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<Ending> {
     let fields = Fields { label: None, ..bundle.model.settings().fields.clone() };
+    if let (true, Some(pair)) = (args.lines, &fields.pair) {
+        let rows = format!("--lines: the model reads two texts, `{}` and `{pair}`; give JSON lines", fields.text);
+        return Err(Usage(rows).into());
+    }
     let batch_size = usize::from(args.batch_size);
-    answer(args, &fields, LABEL, batch_size * SORTED_TOGETHER, |rows, _| {
+    answer(args, &fields, LABEL, read_together(batch_size), |rows, _| {
         let texts: Vec<_> = rows.iter().map(text).collect();
         let labels = &bundle.model.settings().labels;
         let answers = classify(bundle, &texts, batch_size, Compute::fp32())?.into_iter().map(|prediction| {
@@ -106,7 +115,7 @@ fn translations(args: &PredictArgs, folder: &Path, device: Device) -> anyhow::Re
     let search = args.search.search(settings.search)?;
     let fields = Fields { text: settings.fields.source.clone(), pair: None, label: None };
     let batch_size = usize::from(args.batch_size);
-    answer(args, &fields, TRANSLATION, batch_size * SORTED_TOGETHER, |rows, _| {
+    answer(args, &fields, TRANSLATION, read_together(batch_size), |rows, _| {
         let texts: Vec<_> = rows.iter().map(|row| row.text.clone()).collect();
         let record =
             |translated: Translated| Ok(Record::from_iter([(TRANSLATION.to_owned(), to_raw_value(&translated.text)?)]));
@@ -132,7 +141,7 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
         both.map(|(question, prediction)| answer_record(&question.context, &prediction, args.n_best.is_some()))
             .collect()
     };
-    write(args, questions, batch_size * SORTED_TOGETHER, answers, |question| question.record, None)
+    write(args, questions, read_together(batch_size), answers, |question| question.record, None)
 }
 
 /// The fields of an answer: places are counted in characters.

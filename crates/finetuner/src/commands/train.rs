@@ -44,6 +44,10 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     };
     if let (Some(previous), Some(corpus)) = (&previous, &provenance.corpus) {
         previous.check_corpus(corpus)?;
+        // A task after adaptation started from the adapted weights, which lie in the run folder.
+        if let (Some(parent), None) = (&provenance.parent, &config.finetune.adapt) {
+            previous.check_parent(parent)?;
+        }
     }
     if args.dry_run {
         output::write(&output::table(&facts))?;

@@ -1,6 +1,6 @@
 //! `pretrainer run`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use grulm_cli::{
@@ -15,8 +15,9 @@ use grulm_cli::{
 };
 use grulm_corpus::{Corpus, Manifest, Split, fingerprint};
 use grulm_kernels::Packing;
+use grulm_model::WeightFormat;
 use grulm_tasks::{Bundle, bundle::weights_sha256};
-use grulm_train::{Start, best_checkpoint, best_is_whole};
+use grulm_train::{RunConfig, Start, best_checkpoint, best_is_whole, is_exported};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tch::Device;
@@ -36,7 +37,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     let start = args.start();
     let previous = Previous::find(&config, start)?;
     // What is to be resumed goes on from what is whole, though the run had come to its end.
-    let usable = start != Start::Resume || best_is_whole(&config.run.dir);
+    let usable = start != Start::Resume || (best_is_whole(&config.run.dir) && is_saved(&config.run));
     let done = usable && previous.as_ref().is_some_and(|run| run.finished && run.is_same());
     if !done {
         previous::check(previous.as_ref(), &config, start)?;
@@ -69,6 +70,12 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     let test = test_scores(&config.run.dir, &best, &bundle, &corpus)?;
     output::write(&summary(&corpus.manifest, &bundle, test.as_ref(), &best))?;
     Ok(Ending::Done)
+}
+
+/// Whether the run holds its best model in the format that is asked for.
+fn is_saved(run: &RunConfig) -> bool {
+    let is_exported = |best: PathBuf| is_exported(&run.dir, &best, run.save_as);
+    run.save_as == WeightFormat::Fp32 || best_checkpoint(&run.dir).is_ok_and(is_exported)
 }
 
 fn dry_run(config: &PretrainConfig, device: Device, done: bool) -> anyhow::Result<Ending> {

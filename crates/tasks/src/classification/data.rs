@@ -7,10 +7,11 @@ use grulm_corpus::{
     Cleaner, Encoding, ReadOptions, Tokenizer, documents, inputs,
     labelled::{self, Fields, Labels, Row},
 };
+use grulm_durable::digest::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::config::ClassificationConfig;
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, examples::is_held_out};
 
 /// Texts with their labels.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl TrainingData {
                 hasher.update(label.to_le_bytes());
             }
         }
-        hex(hasher)
+        hex(&hasher.finalize())
     }
 }
 
@@ -85,19 +86,12 @@ pub fn read_training_data(
         let allowed = format!("a share that leaves texts of every label to learn from; of {label:?} it leaves none");
         return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());
     }
-    let valid = match () {
-        () if !config.valid.is_empty() => Some(read_labelled(
-            "task.valid",
-            &config.valid,
-            &config.fields(),
-            config.encoding()?,
-            &labels,
-            cleaner,
-            tokenizer,
-        )?),
-        () => (!valid.examples.is_empty()).then_some(valid),
-    };
-    Ok(TrainingData { labels, train, valid })
+    if !config.valid.is_empty() {
+        let (fields, encoding) = (config.fields(), config.encoding()?);
+        valid = read_labelled("task.valid", &config.valid, &fields, encoding, &labels, cleaner, tokenizer)?;
+        Invalid::check("task.valid", &config.valid, !valid.examples.is_empty(), "files that hold rows")?;
+    }
+    Ok(TrainingData { labels, train, valid: (!valid.examples.is_empty()).then_some(valid) })
 }
 
 /// The text of the training files and of more files, as one stream for language modelling; and, where there is validation data,

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Figures of a classifier over labelled texts.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ClassificationScore {
     /// Counts by gold and predicted label.
     pub confusion: Confusion,

@@ -73,7 +73,32 @@ impl GenerationConfig {
             Invalid::check(format!("task.{key}_field"), name, !name.is_empty(), "the name of a field or column")?;
         }
         grulm_corpus::Encoding::parse("task.encoding", &self.encoding)?;
-        Ok(())
+        self.check_format()
+    }
+
+    /// Refuses what is set for the other format.
+    fn check_format(&self) -> Result<(), Invalid> {
+        let default = Self::default();
+        let (format, names) = match self.format {
+            GenerationFormat::Text => {
+                let prompt = ("prompt_field", &self.prompt_field, &default.prompt_field);
+                ("text", vec![prompt, ("completion_field", &self.completion_field, &default.completion_field)])
+            }
+            GenerationFormat::Completion => {
+                let allowed = "nothing: with task.format = \"completion\" a document is a row";
+                Invalid::check(
+                    "task.unit",
+                    format!("{:?}", self.unit).to_lowercase(),
+                    self.unit == default.unit,
+                    allowed,
+                )?;
+                ("completion", vec![("text_field", &self.text_field, &default.text_field)])
+            }
+        };
+        names.into_iter().try_for_each(|(key, name, default)| {
+            let allowed = format!("nothing: it is not read with task.format = {format:?}");
+            Invalid::check(format!("task.{key}"), name, name == default, allowed)
+        })
     }
 
     /// Whether there is validation data.

@@ -5,10 +5,11 @@ use grulm_corpus::{
     Cleaner, Encoding, ReadOptions, Special, Tokenizer, documents, inputs,
     labelled::{self, Labels},
 };
+use grulm_durable::digest::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::config::{GenerationConfig, GenerationFormat};
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, examples::is_held_out};
 
 /// What is learned from, and what chooses the best checkpoint.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl GenerationData {
         for text in [Some(&self.train), self.valid.as_ref()].into_iter().flatten() {
             hasher.update(text.sha256());
         }
-        hex(hasher)
+        hex(&hasher.finalize())
     }
 }
 
@@ -49,6 +50,12 @@ pub fn read_generation_data(
         for_each_text(config, "task.valid", &config.valid, |text| valid.push(text))?;
     }
     let (train, valid) = (train.finish()?, valid.finish()?);
+    let chosen_by = config.valid.is_empty() || !valid.is_empty();
+    Invalid::check("task.valid", &config.valid, chosen_by, "files that hold text")?;
+    if train.is_empty() && !valid.is_empty() && config.valid.is_empty() {
+        let allowed = format!("less: it leaves none of the {} texts of task.train to learn from", valid.len());
+        return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());
+    }
     Invalid::check("task.train", &config.train, !train.is_empty(), "files that hold text to learn from")?;
     Ok(GenerationData { train, valid: (!valid.is_empty()).then_some(valid) })
 }

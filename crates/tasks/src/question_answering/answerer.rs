@@ -43,7 +43,7 @@ pub struct AnswererSettings {
 }
 
 /// The widest reader.
-pub(super) const WIDEST: i64 = 65_536;
+pub(super) const WIDEST: i64 = 8_192;
 
 impl AnswererSettings {
     /// What a file from elsewhere may hold that no answerer has.

@@ -8,11 +8,12 @@ use grulm_corpus::{
     labelled::{Labels, Question, open_questions},
     question_inputs,
 };
+use grulm_durable::digest::hex;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::{QuestionAnsweringConfig, passage::Passage};
-use crate::{Error, digest::hex, examples::is_held_out};
+use crate::{Error, examples::is_held_out};
 
 /// Questions about contexts, each of which is there once however many questions are about it.
 #[derive(Debug)]
@@ -118,7 +119,7 @@ pub struct QuestionData {
 }
 
 impl QuestionData {
-    /// A SHA-256 of contexts, questions and answers: what a resumed run must find again.
+    /// A SHA-256 of contexts, questions, answers, and of what makes tokens of them: what a resumed run must find again.
     #[must_use]
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
@@ -142,7 +143,9 @@ pub fn read_question_data(
     if !config.valid.is_empty() {
         valid = read_questions(config, "task.valid", &config.valid)?.into_iter().enumerate().collect();
     }
-    let mut hasher = Sha256::new();
+    // The tokens follow from the text and these two.
+    let mut hasher = Sha256::new_with_prefix(tokenizer.hash());
+    hasher.update(cleaner.hash());
     let mut set = |part: Vec<(usize, Question)>| {
         let questions: Vec<Question> = part.into_iter().map(|(_, question)| question).collect();
         hasher.update((questions.len() as u64).to_le_bytes());
@@ -157,6 +160,8 @@ pub fn read_question_data(
         QuestionSet::new(&questions, cleaner, tokenizer)
     };
     let (train, valid) = (set(train)?, set(valid)?);
+    let chosen_by = config.valid.is_empty() || !valid.is_empty();
+    Invalid::check("task.valid", &config.valid, chosen_by, "files that hold questions")?;
     if train.is_empty() && !valid.is_empty() && config.valid.is_empty() {
         let allowed = format!("less: it leaves none of the {} questions of task.train to learn from", valid.len());
         return Err(match config.valid_last {
@@ -166,7 +171,7 @@ pub fn read_question_data(
         .into());
     }
     Invalid::check("task.train", &config.train, !train.is_empty(), "files that hold questions to learn from")?;
-    Ok(QuestionData { train, valid: (!valid.is_empty()).then_some(valid), fingerprint: hex(hasher) })
+    Ok(QuestionData { train, valid: (!valid.is_empty()).then_some(valid), fingerprint: hex(&hasher.finalize()) })
 }
 
 /// Reads files of questions with their answers, as `config` has them. `key` is what errors call the patterns.

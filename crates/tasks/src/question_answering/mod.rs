@@ -83,8 +83,8 @@ impl QuestionAnswering {
         let train = &data.train;
         let lessons: Vec<_> = (0..train.len()).map(|question| Lesson::new(train, question, windows)).collect();
         let learned = lessons.iter().flatten().count();
-        let allowed = format!("1 or more with an answer of at most {} tokens", windows.length);
-        Invalid::check("the number of questions to learn from", learned, learned > 0, allowed)?;
+        let allowed = "the tokens of a whole answer, of which no question of task.train has one that short";
+        Invalid::check("train.sequence_length", windows.length, learned > 0, allowed)?;
         let mut contexts: Vec<_> =
             train.contexts.iter().map(|context| (context.len().min(windows.length), Vec::new())).collect();
         for lesson in lessons.iter().flatten() {

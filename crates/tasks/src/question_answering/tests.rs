@@ -206,7 +206,7 @@ fn a_bundle_holds_all_and_a_hostile_one_is_refused() {
         assert!(message.contains("task.json") && message.contains(says), "{message}");
     };
     check("\"hidden\": 7", "\"hidden\": 0", "hidden 0");
-    check("\"hidden\": 7", "\"hidden\": 60000", "call for at least");
+    check("\"hidden\": 7", "\"hidden\": 8000", "call for at least");
     check("\"stride\": 6", "\"stride\": 17", "stride 17");
     check("\"stride\": 6", "\"stride\": 0", "stride 0");
     check("\"window\": 16", "\"window\": 0", "window 0");

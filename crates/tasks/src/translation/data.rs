@@ -4,10 +4,11 @@ use std::path::Path;
 
 use grulm_config::Invalid;
 use grulm_corpus::{Cleaner, Tokenizer, labelled::Pair};
+use grulm_durable::digest::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::{PairFiles, TranslationConfig};
-use crate::{Error, Examples, ExamplesWriter, Framing, Text, digest::hex, examples::is_held_out};
+use crate::{Error, Examples, ExamplesWriter, Framing, Text, examples::is_held_out};
 
 /// Texts and their translations, as tokens: number n of the one belongs to number n of the other.
 #[derive(Debug)]
@@ -65,7 +66,7 @@ impl TranslationData {
             hasher.update(pairs.source.sha256());
             hasher.update(pairs.target.sha256());
         }
-        hex(hasher)
+        hex(&hasher.finalize())
     }
 }
 
@@ -87,6 +88,8 @@ pub fn read_translation_data(
         for_each_pair(config, "task.valid", &config.valid, |_, pair| valid.push(pair))?;
     }
     let (train, valid) = (train.finish()?, valid.finish()?);
+    let chosen_by = config.valid.is_empty() || !valid.examples.is_empty();
+    Invalid::check("task.valid", config.valid.to_string(), chosen_by, "files that hold pairs")?;
     if train.is_empty() && !valid.examples.is_empty() && config.valid.is_empty() {
         let allowed = format!("less: it leaves none of the {} pairs of task.train to learn from", valid.examples.len());
         return Err(Invalid::new("task.valid_fraction", config.valid_fraction, allowed).into());

@@ -34,7 +34,7 @@ pub struct TranslatorSettings {
 }
 
 /// The widest layer of both directions.
-pub(super) const WIDEST: i64 = 65_536;
+pub(super) const WIDEST: i64 = 8_192;
 
 impl TranslatorSettings {
     /// What a file from elsewhere may hold that no translator has.

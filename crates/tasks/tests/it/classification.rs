@@ -65,18 +65,26 @@ fn neither_windows_nor_company_change_a_summary() {
 }
 
 #[test]
-fn gradients_flow_through_the_last_window_alone() {
-    let classifier = classifier(Direction::Forward, PooledLayers::Last, 4);
-    // Every token of this text is another one.
-    let text: Vec<i64> = (0..12).collect();
-    let summary = classifier.summaries(&TextBatch::new(vec![text]), None, Compute::fp32()).unwrap();
-    summary.sum(Float).backward();
-    let embedding = &classifier.params().iter().next().unwrap().tensor;
-    let touched: Vec<f32> =
-        Vec::try_from(embedding.grad().abs().sum_dim_intlist([1i64].as_slice(), false, Float)).unwrap();
-    for (token, touched) in touched.iter().enumerate() {
-        assert_eq!(*touched > 0.0, (8..12).contains(&token), "token {token}: {touched}");
-    }
+fn gradients_flow_through_the_last_window_of_each_text() {
+    // Every token is another one, and the window is of four.
+    let check = |lengths: &[i64], expect: [std::ops::Range<usize>; 2]| {
+        let classifier = classifier(Direction::Forward, PooledLayers::Last, 4);
+        let mut tokens = 0..20;
+        let texts = lengths.iter().map(|&length| tokens.by_ref().take(length as usize).collect()).collect();
+        let summary = classifier.summaries(&TextBatch::new(texts), None, Compute::fp32()).unwrap();
+        summary.sum(Float).backward();
+        let embedding = &classifier.params().iter().next().unwrap().tensor;
+        let touched: Vec<f32> =
+            Vec::try_from(embedding.grad().abs().sum_dim_intlist([1i64].as_slice(), false, Float)).unwrap();
+        for (token, touched) in touched.iter().enumerate() {
+            let learns = expect.iter().any(|tokens| tokens.contains(&token));
+            assert_eq!(*touched > 0.0, learns, "{lengths:?}, token {token}: {touched}");
+        }
+    };
+    check(&[12], [8..12, 0..0]);
+    check(&[12, 8], [4..12, 16..20]);
+    check(&[12, 3], [4..12, 0..0]); // two windows at most
+    check(&[4, 1], [0..4, 4..5]);
 }
 
 #[test]

@@ -373,7 +373,7 @@ fn models_of_other_tokenizers_do_not_translate_together() {
     let task = std::fs::read_to_string(paths[0].join("task.json")).unwrap();
     for (from, to, says) in [
         ("\"heads\": 2", "\"heads\": 7", "heads 7"),
-        ("\"hidden\": 24", "\"hidden\": 60000", "call for at least"),
+        ("\"hidden\": 24", "\"hidden\": 8000", "call for at least"),
         ("\"beam\": 5", "\"beam\": 0", "beam"),
     ] {
         std::fs::write(paths[0].join("task.json"), task.replace(from, to)).unwrap();

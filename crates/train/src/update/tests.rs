@@ -24,12 +24,16 @@ impl Quadratic {
     }
 
     fn on(device: Device) -> Self {
+        Self::with_head(&[2], device)
+    }
+
+    fn with_head(size: &[i64], device: Device) -> Self {
         let mut params = Params::new(0, device);
         let w = params.add("w", &[2, 2], 0.0, 0);
-        let b = params.add("b", &[2], 0.0, 1);
+        let b = params.add("b", size, 0.0, 1);
         tch::no_grad(|| {
             w.shallow_clone().copy_(&Tensor::from_slice2(&[[0.5f32, -1.0], [2.0, 0.25]]));
-            b.shallow_clone().copy_(&Tensor::from_slice(&[0.1f32, -0.3]));
+            b.shallow_clone().copy_(&Tensor::from_slice(&[0.1f32, -0.3]).view(size));
         });
         Self { params, infinite_at: None }
     }
@@ -174,7 +178,7 @@ fn an_update_that_is_not_finite_changes_nothing_and_is_remembered() {
 fn layers_learn_at_their_own_rates() {
     let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, momentum: 0.0, ..base() };
     let check = |layers: LayerSettings, step: u64, expect: [f32; 6]| {
-        let mut task = Quadratic::new();
+        let mut task = Quadratic::with_head(&[1, 2], Device::Cpu);
         let layers = Layers::new(layers, &task.params, 1).unwrap();
         let mut updater = Updater::new(&sgd, layers, &task.params);
         updater.update(&mut task, 0, 0, step, 0.01).unwrap();

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use grulm_train::Start;
+use grulm_durable::digest::sha256;
+use grulm_train::{Start, TrainState};
 
 use crate::toy::{Run, Toy, ten_steps};
 
@@ -40,6 +41,23 @@ fn a_damaged_checkpoint_is_passed_over() {
         assert_ne!(text.as_bytes(), bytes.as_slice());
         *bytes = text.into_bytes();
     });
+}
+
+#[test]
+fn a_state_that_lists_what_is_not_its_own_is_passed_over() {
+    for name in ["/dev/zero", "../step-0000008/model.safetensors"] {
+        let run = Run::new(ten_steps());
+        run.fresh();
+        let mut state = run.state(10);
+        let json = |state: &TrainState| [serde_json::to_vec_pretty(state).unwrap(), b"\n".to_vec()].concat();
+        state.sha256.remove("state.json");
+        state.sha256.insert(name.to_owned(), "00".to_owned());
+        let own = sha256(&json(&state));
+        state.sha256.insert("state.json".to_owned(), own);
+        fs::write(run.dir.join("checkpoints/step-0000010/state.json"), json(&state)).unwrap();
+        run.train(&mut Toy::new(16), Start::Resume).unwrap();
+        assert!(run.checkpoints().contains(&"step-0000010.damaged".to_owned()), "{name}");
+    }
 }
 
 #[test]
