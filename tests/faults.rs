@@ -75,7 +75,8 @@ impl Workplace {
         Some(self.through_shell(&mut unshared(&format!("{mount} && exec \"$0\" \"$@\"")), args))
     }
 
-    fn through_shell(&self, command: &mut Command, args: &str) -> Ran {
+    /// Runs the binary by a command that takes it and its arguments.
+    pub(crate) fn through_shell(&self, command: &mut Command, args: &str) -> Ran {
         command.arg(crate::PROGRAM).args(args.split_whitespace()).current_dir(self.path("")).env_remove("RUST_LOG");
         Ran::of(command.stdin(Stdio::null()).output().unwrap())
     }

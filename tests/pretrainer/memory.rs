@@ -1,9 +1,10 @@
-//! What a long training holds in memory.
+//! What a long training holds in memory, and models that have no room there.
 #![cfg(target_os = "linux")]
 
 use std::{
     fs,
     io::{BufRead as _, BufReader},
+    process::Command,
 };
 
 use crate::program::Workplace;
@@ -41,4 +42,18 @@ fn ten_thousand_steps_take_no_more_memory_than_the_first_thousand() {
     let (first, last) = (seen[..10].iter().max().unwrap(), seen[90..].iter().max().unwrap());
     println!("resident within the first thousand steps {first} bytes, within the last {last}");
     assert!(*last <= first + SLACK, "{first} bytes within the first thousand steps, {last} within the last: {seen:?}");
+}
+
+#[test]
+fn a_model_without_room_names_a_weight() {
+    let place = Workplace::new();
+    place.succeed("prepare -c c.toml");
+    let args = "train -c c.toml --set model.embedding=16384 --set model.hidden=16384";
+    // In KiB, with what is only reserved.
+    let limited = "ulimit -v 3000000; exec \"$0\" \"$@\"";
+    let ran = place.through_shell(Command::new("sh").args(["-c", limited]), args);
+    ran.failed(args, 1, &["encoder.forward.rnns.0.weight_ih_l0 [49152, 16384] has 3072 MiB", "make the model smaller"]);
+    for unwanted in ["panicked", "frame #"] {
+        assert!(!ran.stderr.contains(unwanted), "{}", ran.stderr);
+    }
 }

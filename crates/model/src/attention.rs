@@ -74,21 +74,21 @@ impl Attention {
         (width, memory): (i64, i64),
         heads: i64,
         group: usize,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let name = |part: &str| format!("{prefix}.{part}");
         // Some heads begin near, others see far.
         let slopes: Vec<_> = (0..heads).map(|head| 2f32.powi(-1 - (head % 8) as i32)).collect();
-        Self {
-            norm: LayerNorm::new(params, &name("norm"), width, group),
-            query: Linear::new(params, &name("query"), (width, memory), group),
+        Ok(Self {
+            norm: LayerNorm::new(params, &name("norm"), width, group)?,
+            query: Linear::new(params, &name("query"), (width, memory), group)?,
             // A bias would add the same to all scores of a query.
-            key: Linear::without_bias(params, &name("key"), (memory, memory), group),
-            combine: Linear::new(params, &name("combine"), (width + memory, width), group),
-            output: Linear::silent(params, &name("output"), (width, width), group),
-            slope: params.add_values(name("slope"), &slopes, group),
-            pace: params.add_ones(name("pace"), &[heads], group),
+            key: Linear::without_bias(params, &name("key"), (memory, memory), group)?,
+            combine: Linear::new(params, &name("combine"), (width + memory, width), group)?,
+            output: Linear::silent(params, &name("output"), (width, width), group)?,
+            slope: params.add_values(name("slope"), &slopes, group)?,
+            pace: params.add_ones(name("pace"), &[heads], group)?,
             heads,
-        }
+        })
     }
 
     /// The keys of texts that were read as `x` `[S, B, M]`: `[B, A, S, M / A]`.

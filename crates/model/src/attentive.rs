@@ -79,7 +79,7 @@ impl AttentiveStack {
     /// width `memory`, a multiple of `heads`.
     ///
     /// # Errors
-    /// When libtorch refuses to lay them out for a GPU.
+    /// When there is no memory for them, or libtorch refuses to lay them out for a GPU.
     pub fn new(
         params: &mut Params,
         prefix: &str,
@@ -92,12 +92,12 @@ impl AttentiveStack {
         let attentions = widths.iter().enumerate().map(|(l, &width)| {
             Attention::new(params, &format!("{prefix}.attention.{l}"), (width, memory), heads, group)
         });
-        let attentions = attentions.collect();
+        let attentions = attentions.collect::<Result<_, Error>>()?;
         let starts = widths
             .iter()
             .enumerate()
             .map(|(l, &width)| Linear::silent(params, &format!("{prefix}.start.{l}"), (memory, width), group));
-        let starts = starts.collect();
+        let starts = starts.collect::<Result<_, Error>>()?;
         Ok(Self { stack, attentions, starts, heads })
     }
 

@@ -50,7 +50,7 @@ impl Bidirectional {
     /// direction.
     ///
     /// # Errors
-    /// When libtorch refuses to lay them out for a GPU.
+    /// When there is no memory for them, or libtorch refuses to lay them out for a GPU.
     pub fn new(params: &mut Params, prefix: &str, (input, hidden): (i64, i64), group: usize) -> Result<Self, Error> {
         let mut layer = |name: &str| GruLayer::new(params, &format!("{prefix}.{name}"), (input, hidden), group);
         Ok(Self { forward: layer("forward")?, backward: layer("backward")? })
@@ -91,7 +91,7 @@ mod tests {
     fn what_fills_up_a_text_is_not_read() {
         let mut params = Params::new(1, Cpu);
         let layer = Bidirectional::new(&mut params, "top", (3, 4), 0).unwrap();
-        let x = Site::new(2).uniform_tensor(&[5, 2, 3], 1.0, Cpu);
+        let x = Site::new(2).uniform_tensor(&[5, 2, 3], 1.0, Cpu).unwrap();
         let read = |x: &Tensor, lengths: &[i64]| {
             let turn = Turn::new(lengths, x.size3().unwrap().0, Cpu).unwrap();
             layer.forward(x, &turn, Compute::fp32()).unwrap()

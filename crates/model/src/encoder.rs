@@ -54,9 +54,9 @@ impl Encoder {
     /// Adds the weights `encoder.embedding.weight`, `encoder.forward.rnns.0.weight_ih_l0`, ...
     ///
     /// # Errors
-    /// When libtorch refuses to lay them out for a GPU.
+    /// When there is no memory for them, or libtorch refuses to lay them out for a GPU.
     pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64) -> Result<Self, Error> {
-        let embedding = params.add("encoder.embedding.weight", &[vocab_size, config.embedding], 0.1, 0);
+        let embedding = params.add("encoder.embedding.weight", &[vocab_size, config.embedding], 0.1, 0)?;
         let mut stack =
             |reading: Reading| Ok((reading, GruStack::new(params, &format!("encoder.{}", reading.name()), config)?));
         let stacks = config.direction.readings().iter().map(|&reading| stack(reading)).collect::<Result<_, Error>>()?;

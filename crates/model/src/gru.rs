@@ -27,10 +27,10 @@ impl GruLayer {
         let bound = 1.0 / (hidden as f64).sqrt();
         let mut add = |name: &str, shape: &[i64]| params.add(format!("{prefix}.{name}_l0"), shape, bound, group);
         let layer = Self {
-            weight_ih: add("weight_ih", &[3 * hidden, input]),
-            weight_hh: add("weight_hh", &[3 * hidden, hidden]),
-            bias_ih: add("bias_ih", &[3 * hidden]),
-            bias_hh: add("bias_hh", &[3 * hidden]),
+            weight_ih: add("weight_ih", &[3 * hidden, input])?,
+            weight_hh: add("weight_hh", &[3 * hidden, hidden])?,
+            bias_ih: add("bias_ih", &[3 * hidden])?,
+            bias_hh: add("bias_hh", &[3 * hidden])?,
             hidden,
         };
         grulm_kernels::flatten(&layer.weights())?;

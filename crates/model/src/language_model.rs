@@ -34,14 +34,14 @@ impl LanguageModel {
     /// A model with random weights that are functions of `seed`.
     ///
     /// # Errors
-    /// When a value of `config` is out of range, or `vocab_size` is not in 1 to 2^31.
+    /// When a value of `config` is out of range, `vocab_size` is not in 1 to 2^31, or there is no memory.
     pub fn new(config: &ModelConfig, vocab_size: i64, seed: u64, device: Device) -> Result<Self, Error> {
         Self::build(Shape::new(config, vocab_size)?, Params::new(seed, device))
     }
 
     fn build(shape: Shape, mut params: Params) -> Result<Self, Error> {
         let encoder = Encoder::new(&mut params, &shape.model, shape.vocab_size)?;
-        let softmax = Softmax::new(&mut params, &shape.model, shape.vocab_size, encoder.embedding());
+        let softmax = Softmax::new(&mut params, &shape.model, shape.vocab_size, encoder.embedding())?;
         Ok(Self { shape, params, encoder, softmax })
     }
 

@@ -14,28 +14,45 @@ pub struct Linear {
 impl Linear {
     /// Adds `{name}.weight` `[O, I]`, drawn from U(-b, b) with b = sqrt(6 / (I + O)) (Glorot and Bengio 2010), and `{name}.bias`
     /// `[O]`, zero.
-    pub fn new(params: &mut Params, name: &str, sizes: (i64, i64), group: usize) -> Self {
-        let Self { weight, .. } = Self::without_bias(params, name, sizes, group);
-        Self { weight, bias: Some(bias(params, name, sizes.1, group)) }
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn new(params: &mut Params, name: &str, sizes: (i64, i64), group: usize) -> Result<Self, Error> {
+        let Self { weight, .. } = Self::without_bias(params, name, sizes, group)?;
+        Ok(Self { weight, bias: Some(bias(params, name, sizes.1, group)?) })
     }
 
     /// The same, drawn from U(-1 / sqrt(I), 1 / sqrt(I)), as `torch.nn.Linear` does.
-    pub fn narrow(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn narrow(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Result<Self, Error> {
         let bound = 1.0 / (input as f64).sqrt();
-        let weight = params.add(format!("{name}.weight"), &[output, input], bound, group);
-        Self { weight, bias: Some(bias(params, name, output, group)) }
+        let weight = params.add(format!("{name}.weight"), &[output, input], bound, group)?;
+        Ok(Self { weight, bias: Some(bias(params, name, output, group)?) })
     }
 
     /// The same without a bias.
-    pub fn without_bias(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn without_bias(
+        params: &mut Params,
+        name: &str,
+        (input, output): (i64, i64),
+        group: usize,
+    ) -> Result<Self, Error> {
         let bound = (6.0 / (input + output) as f64).sqrt();
-        Self { weight: params.add(format!("{name}.weight"), &[output, input], bound, group), bias: None }
+        Ok(Self { weight: params.add(format!("{name}.weight"), &[output, input], bound, group)?, bias: None })
     }
 
     /// The same with weights of zero: whatever its result is added to stays what it is until the layer has learned.
-    pub fn silent(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Self {
-        let weight = params.add(format!("{name}.weight"), &[output, input], 0.0, group);
-        Self { weight, bias: Some(bias(params, name, output, group)) }
+    ///
+    /// # Errors
+    /// As [`Linear::new`].
+    pub fn silent(params: &mut Params, name: &str, (input, output): (i64, i64), group: usize) -> Result<Self, Error> {
+        let weight = params.add(format!("{name}.weight"), &[output, input], 0.0, group)?;
+        Ok(Self { weight, bias: Some(bias(params, name, output, group)?) })
     }
 
     /// From `[.., I]` to `[.., O]`.
@@ -47,7 +64,7 @@ impl Linear {
     }
 }
 
-fn bias(params: &mut Params, name: &str, width: i64, group: usize) -> Tensor {
+fn bias(params: &mut Params, name: &str, width: i64, group: usize) -> Result<Tensor, Error> {
     params.add(format!("{name}.bias"), &[width], 0.0, group)
 }
 
@@ -64,9 +81,12 @@ impl LayerNorm {
     const EPSILON: f64 = 1e-5;
 
     /// Adds `{name}.weight`, ones, and `{name}.bias`, zeros, both `[width]`.
-    pub fn new(params: &mut Params, name: &str, width: i64, group: usize) -> Self {
-        let weight = params.add_ones(format!("{name}.weight"), &[width], group);
-        Self { weight, bias: params.add(format!("{name}.bias"), &[width], 0.0, group), width }
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn new(params: &mut Params, name: &str, width: i64, group: usize) -> Result<Self, Error> {
+        let weight = params.add_ones(format!("{name}.weight"), &[width], group)?;
+        Ok(Self { weight, bias: params.add(format!("{name}.bias"), &[width], 0.0, group)?, width })
     }
 
     /// Normalises the last dimension of `[.., width]`.

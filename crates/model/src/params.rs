@@ -51,40 +51,54 @@ impl Params {
     }
 
     /// Adds a weight of uniform numbers in `-bound..bound`, or of zeros, and returns a handle to it.
-    pub fn add(&mut self, name: impl Into<String>, shape: &[i64], bound: f64, group: usize) -> Tensor {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn add(&mut self, name: impl Into<String>, shape: &[i64], bound: f64, group: usize) -> Result<Tensor, Error> {
         let name = name.into();
         let tensor = match self.site {
             Some(site) if bound != 0.0 => site.named(&name).uniform_tensor(shape, bound, self.device),
-            _ => Tensor::zeros(shape, (Kind::Float, self.device)),
+            _ => Tensor::f_zeros(shape, (Kind::Float, self.device)).map_err(Error::from),
         };
-        let tensor = tensor.set_requires_grad(true);
+        let tensor = tensor.map_err(Error::no_room(&name, shape))?.set_requires_grad(true);
         let handle = tensor.shallow_clone();
         self.entries.push(Param { name, tensor, group, decays: shape.len() > 1 });
-        handle
+        Ok(handle)
     }
 
     /// Adds a vector of ones and returns a handle to it.
-    pub fn add_ones(&mut self, name: impl Into<String>, shape: &[i64], group: usize) -> Tensor {
-        let handle = self.add(name, shape, 0.0, group);
-        let _ = tch::no_grad(|| handle.shallow_clone().fill_(1.0));
-        handle
+    ///
+    /// # Errors
+    /// As [`Params::add`].
+    pub fn add_ones(&mut self, name: impl Into<String>, shape: &[i64], group: usize) -> Result<Tensor, Error> {
+        let handle = self.add(name, shape, 0.0, group)?;
+        let _ = tch::no_grad(|| handle.shallow_clone().f_fill_(1.0))?;
+        Ok(handle)
     }
 
     /// Adds a vector of these numbers and returns a handle to it.
-    pub fn add_values(&mut self, name: impl Into<String>, values: &[f32], group: usize) -> Tensor {
-        let handle = self.add(name, &[values.len() as i64], 0.0, group);
-        tch::no_grad(|| handle.shallow_clone().copy_(&Tensor::from_slice(values)));
-        handle
+    ///
+    /// # Errors
+    /// As [`Params::add`].
+    pub fn add_values(&mut self, name: impl Into<String>, values: &[f32], group: usize) -> Result<Tensor, Error> {
+        let handle = self.add(name, &[values.len() as i64], 0.0, group)?;
+        tch::no_grad(|| handle.shallow_clone().f_copy_(&Tensor::f_from_slice(values)?))?;
+        Ok(handle)
     }
 
     /// Adds a weight of zeros that gradient descent leaves alone, and returns a handle to it. It is saved and loaded with the
     /// others, but iteration passes it by, and it lies on the CPU, whatever the device: what looks up a few of its numbers at a
     /// time would only wait for a GPU.
-    pub fn add_fixed(&mut self, name: impl Into<String>, shape: &[i64]) -> Tensor {
-        let tensor = Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn add_fixed(&mut self, name: impl Into<String>, shape: &[i64]) -> Result<Tensor, Error> {
+        let name = name.into();
+        let tensor = Tensor::f_zeros(shape, (Kind::Float, Device::Cpu)).map_err(Error::from);
+        let tensor = tensor.map_err(Error::no_room(&name, shape))?;
         let handle = tensor.shallow_clone();
-        self.fixed.push((name.into(), tensor));
-        handle
+        self.fixed.push((name, tensor));
+        Ok(handle)
     }
 
     /// Every weight that can learn by gradient descent, in order.
@@ -219,8 +233,8 @@ mod tests {
 
     fn sample() -> Params {
         let mut params = Params::new(1, Device::Cpu);
-        let _ = params.add("a.weight", &[3, 4], 0.1, 0);
-        let _ = params.add("a.bias", &[3], 0.0, 0);
+        let _ = params.add("a.weight", &[3, 4], 0.1, 0).unwrap();
+        let _ = params.add("a.bias", &[3], 0.0, 0).unwrap();
         params
     }
 
@@ -231,8 +245,8 @@ mod tests {
         let params = sample();
         params.save(&path, WeightFormat::Fp32).unwrap();
         let mut other = Params::to_load(Device::Cpu);
-        let _ = other.add("a.weight", &[3, 4], 0.1, 0);
-        let _ = other.add("a.bias", &[3], 0.0, 0);
+        let _ = other.add("a.weight", &[3, 4], 0.1, 0).unwrap();
+        let _ = other.add("a.bias", &[3], 0.0, 0).unwrap();
         assert!(other.entries[0].tensor.equal(&Tensor::zeros([3, 4], (Kind::Float, Device::Cpu))));
         other.load(&path).unwrap();
         for (a, b) in params.iter().zip(&other) {
@@ -268,7 +282,20 @@ mod tests {
         let (a, b) = (sample(), sample());
         assert!(a.entries[0].tensor.equal(&b.entries[0].tensor));
         let mut other = Params::new(1, Device::Cpu);
-        let _ = other.add("b.weight", &[3, 4], 0.1, 0);
+        let _ = other.add("b.weight", &[3, 4], 0.1, 0).unwrap();
         assert!(!a.entries[0].tensor.equal(&other.entries[0].tensor));
+    }
+
+    #[test]
+    fn a_weight_without_room_is_named() {
+        for mut params in [Params::new(1, Device::Cpu), Params::to_load(Device::Cpu)] {
+            let large = &[1 << 25, 1 << 25];
+            let found = [params.add("a", large, 0.1, 0), params.add_ones("a", large, 0), params.add_fixed("a", large)];
+            for found in found {
+                let message = found.unwrap_err().to_string();
+                assert!(message.contains("the weight a [33554432, 33554432] has 4294967296 MiB"), "{message}");
+            }
+            assert_eq!(params.count(), 0);
+        }
     }
 }

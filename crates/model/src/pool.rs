@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn summaries_of_texts_of_different_lengths() {
         let (time, batch, width) = (7, 3, 2);
-        let y = crate::Site::new(3).uniform_tensor(&[time, batch, width], 1.0, Cpu).set_requires_grad(true);
+        let y = crate::Site::new(3).uniform_tensor(&[time, batch, width], 1.0, Cpu).unwrap().set_requires_grad(true);
         let lengths = [7i64, 4, 1];
         let expected: Vec<Tensor> = lengths
             .iter()

@@ -1,7 +1,7 @@
 //! Randomness without a generator's state: every draw is a function of where it is needed.
 
 use grulm_kernels::{GOLDEN, mix, random_bits};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::Error;
 
@@ -44,10 +44,23 @@ impl Site {
     }
 
     /// Uniform numbers in `-bound..bound`, f32.
-    pub fn uniform_tensor(self, shape: &[i64], bound: f64, device: Device) -> Tensor {
-        let count = shape.iter().product::<i64>().unsigned_abs();
-        let values: Vec<f32> = (0..count).map(|i| ((self.uniform(i) * 2.0 - 1.0) * bound) as f32).collect();
-        Tensor::from_slice(&values).view(shape).to_device(device)
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn uniform_tensor(self, shape: &[i64], bound: f64, device: Device) -> Result<Tensor, Error> {
+        /// Numbers that are drawn at a time.
+        const PART: i64 = 1 << 20;
+        let tensor = Tensor::f_zeros(shape, (Kind::Float, device))?;
+        let all = tensor.f_view(-1)?;
+        let count = all.size1()?;
+        for start in (0..count).step_by(PART as usize) {
+            let part = start..count.min(start + PART);
+            let length = part.end - part.start;
+            let number = |i: i64| ((self.uniform(i.unsigned_abs()) * 2.0 - 1.0) * bound) as f32;
+            let values: Vec<f32> = part.map(number).collect();
+            all.f_narrow(0, start, length)?.f_copy_(&Tensor::f_from_slice(&values)?)?;
+        }
+        Ok(tensor)
     }
 
     /// A dropout mask: `1 / (1 - p)` where a unit is kept, which happens with probability `1 - p`, and else 0; f32.
@@ -61,8 +74,6 @@ impl Site {
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
-
     use super::*;
 
     #[test]
@@ -78,7 +89,7 @@ mod tests {
 
     #[test]
     fn uniform_numbers_fill_their_range() {
-        let values = Site::new(3).uniform_tensor(&[10_000], 0.5, Device::Cpu);
+        let values = Site::new(3).uniform_tensor(&[10_000], 0.5, Device::Cpu).unwrap();
         assert!(values.abs().max().double_value(&[]) <= 0.5);
         assert!(values.mean(Kind::Float).double_value(&[]).abs() < 0.01);
         assert!((values.std(true).double_value(&[]) - 0.5 / 3f64.sqrt()).abs() < 0.01);

@@ -15,11 +15,16 @@ pub(crate) struct Similarity {
 
 impl Similarity {
     /// Adds `{name}.projection.weight`, ..., and `{name}.weight`, for tokens of width I that are compared in W units.
-    pub(crate) fn new(params: &mut Params, name: &str, (input, width): (i64, i64), group: usize) -> Self {
-        Self {
-            projection: Linear::new(params, &format!("{name}.projection"), (input, width), group),
-            weight: params.add_ones(format!("{name}.weight"), &[width], group),
-        }
+    pub(crate) fn new(
+        params: &mut Params,
+        name: &str,
+        (input, width): (i64, i64),
+        group: usize,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            projection: Linear::new(params, &format!("{name}.projection"), (input, width), group)?,
+            weight: params.add_ones(format!("{name}.weight"), &[width], group)?,
+        })
     }
 
     /// What is compared of tokens `x` `[T, B, I]`: `[T, B, W]`.
@@ -62,8 +67,8 @@ mod tests {
     fn scores_and_what_is_found_by_them() {
         let (t, s, batch, width, units, depth) = (3, 4, 2, 5, 6, 2);
         let mut params = Params::new(3, Cpu);
-        let similarity = Similarity::new(&mut params, "similar", (width, units), 0);
-        let draw = |seed, shape: &[i64]| Site::new(seed).uniform_tensor(shape, 1.0, Cpu);
+        let similarity = Similarity::new(&mut params, "similar", (width, units), 0).unwrap();
+        let draw = |seed, shape: &[i64]| Site::new(seed).uniform_tensor(shape, 1.0, Cpu).unwrap();
         tch::no_grad(|| similarity.weight.shallow_clone().copy_(&draw(1, &[units])));
         let (a, b, values) = (draw(2, &[t, batch, width]), draw(3, &[s, batch, width]), draw(4, &[s, batch, depth]));
         let lengths = [s, s - 2];

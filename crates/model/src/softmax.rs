@@ -15,15 +15,19 @@ pub struct Softmax {
 
 impl Softmax {
     /// Adds the weights `decoder.projection.forward.weight`, `decoder.weight` (unless tied to `embedding`), `decoder.bias`.
-    pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64, embedding: &Tensor) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for them.
+    pub fn new(params: &mut Params, config: &ModelConfig, vocab_size: i64, embedding: &Tensor) -> Result<Self, Error> {
         let group = config.layers + 1;
         let mut projections = Vec::new();
         if config.projection {
             let bound = 1.0 / (config.hidden as f64).sqrt();
             for &reading in config.direction.readings() {
                 let prefix = format!("decoder.projection.{}", reading.name());
-                let weight = params.add(format!("{prefix}.weight"), &[config.embedding, config.hidden], bound, group);
-                let bias = params.add(format!("{prefix}.bias"), &[config.embedding], 0.0, group);
+                let weight =
+                    params.add(format!("{prefix}.weight"), &[config.embedding, config.hidden], bound, group)?;
+                let bias = params.add(format!("{prefix}.bias"), &[config.embedding], 0.0, group)?;
                 projections.push((reading, weight, bias));
             }
         }
@@ -31,10 +35,10 @@ impl Softmax {
             embedding.shallow_clone()
         } else {
             let width = config.output_width();
-            params.add("decoder.weight", &[vocab_size, width], 1.0 / (width as f64).sqrt(), group)
+            params.add("decoder.weight", &[vocab_size, width], 1.0 / (width as f64).sqrt(), group)?
         };
-        let bias = params.add("decoder.bias", &[vocab_size], 0.0, group);
-        Self { projections, weight, bias }
+        let bias = params.add("decoder.bias", &[vocab_size], 0.0, group)?;
+        Ok(Self { projections, weight, bias })
     }
 
     /// The logits `[N, V]` after states `x` `[N, H]`.

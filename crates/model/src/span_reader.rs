@@ -30,7 +30,7 @@ pub struct LayeredTexts {
     pub layers: Vec<Tensor>,
     /// What else is known of each token, `[T, B, F]`.
     pub features: Tensor,
-    /// Tokens of each text, at least 1.
+    /// Tokens of each text, at least 2: its borders.
     pub lengths: Vec<i64>,
 }
 
@@ -104,7 +104,7 @@ impl SpanReader {
     /// layer.
     ///
     /// # Errors
-    /// When libtorch refuses to lay them out for a GPU.
+    /// When there is no memory for them, or libtorch refuses to lay them out for a GPU.
     pub fn new(
         params: &mut Params,
         prefix: &str,
@@ -119,19 +119,19 @@ impl SpanReader {
         // One more, which the reader finds out itself.
         let pair = 2 * h + 3 * both + match_features + 1;
         Ok(Self {
-            lexical: Linear::new(params, &name("lexical"), (embedding, h), group),
-            sharpness: params.add_ones(name("sharpness"), &[1], group),
-            mix: Linear::new(params, &name("mix"), (layers.iter().sum(), both), group),
+            lexical: Linear::new(params, &name("lexical"), (embedding, h), group)?,
+            sharpness: params.add_ones(name("sharpness"), &[1], group)?,
+            mix: Linear::new(params, &name("mix"), (layers.iter().sum(), both), group)?,
             contextual: Bidirectional::new(params, &name("contextual"), (both + token_features, h), group)?,
-            similarity: Similarity::new(params, &name("similarity"), (both, h), group),
-            question: Linear::new(params, &name("question"), (both, 1), group),
-            context_part: Linear::new(params, &name("context_part"), (h + 2 * both, both), group),
-            question_part: Linear::new(params, &name("question_part"), (pair, both), group),
+            similarity: Similarity::new(params, &name("similarity"), (both, h), group)?,
+            question: Linear::new(params, &name("question"), (both, 1), group)?,
+            context_part: Linear::new(params, &name("context_part"), (h + 2 * both, both), group)?,
+            question_part: Linear::new(params, &name("question_part"), (pair, both), group)?,
             fuse: Bidirectional::new(params, &name("fuse"), (both, h), group)?,
-            self_similarity: Similarity::new(params, &name("self_similarity"), (both, h), group),
-            self_part: Linear::new(params, &name("self_part"), (3 * both, both), group),
+            self_similarity: Similarity::new(params, &name("self_similarity"), (both, h), group)?,
+            self_part: Linear::new(params, &name("self_part"), (3 * both, both), group)?,
             refine: Bidirectional::new(params, &name("refine"), (both, h), group)?,
-            pointers: SpanPointers::new(params, &name("pointers"), (both, h), group),
+            pointers: SpanPointers::new(params, &name("pointers"), (both, h), group)?,
             dropout,
         })
     }

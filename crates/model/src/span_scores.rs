@@ -16,14 +16,19 @@ pub(crate) struct SpanPointers {
 
 impl SpanPointers {
     /// Adds `{prefix}.start.weight`, ... for tokens and questions of width D; starts and ends are compared in W units.
-    pub(crate) fn new(params: &mut Params, prefix: &str, (width, units): (i64, i64), group: usize) -> Self {
+    pub(crate) fn new(
+        params: &mut Params,
+        prefix: &str,
+        (width, units): (i64, i64),
+        group: usize,
+    ) -> Result<Self, Error> {
         let mut linear = |part: &str, output| Linear::new(params, &format!("{prefix}.{part}"), (width, output), group);
-        Self {
-            start: linear("start", width),
-            end: linear("end", width),
-            head: linear("head", units),
-            tail: linear("tail", units),
-        }
+        Ok(Self {
+            start: linear("start", width)?,
+            end: linear("end", width)?,
+            head: linear("head", units)?,
+            tail: linear("tail", units)?,
+        })
     }
 
     /// Scores the tokens `x` `[T, R, D]` of texts of these lengths for questions `[R, D]`. The first and the last token of a text
@@ -173,11 +178,11 @@ mod tests {
     #[test]
     fn spans_are_scored_and_found_as_by_trying_them_all() {
         let mut params = Params::new(5, Cpu);
-        let pointers = SpanPointers::new(&mut params, "pointers", (6, 4), 0);
+        let pointers = SpanPointers::new(&mut params, "pointers", (6, 4), 0).unwrap();
         for (time, lengths) in [(9, vec![9, 4, 3]), (3, vec![3]), (5, vec![2, 5])] {
             let rows = lengths.len() as i64;
-            let x = Site::new(1).uniform_tensor(&[time, rows, 6], 4.0, Cpu);
-            let question = Site::new(2).uniform_tensor(&[rows, 6], 4.0, Cpu);
+            let x = Site::new(1).uniform_tensor(&[time, rows, 6], 4.0, Cpu).unwrap();
+            let question = Site::new(2).uniform_tensor(&[rows, 6], 4.0, Cpu).unwrap();
             let scores = tch::no_grad(|| pointers.scores(&x, &question, &lengths)).unwrap();
             let total = Vec::<f64>::try_from(scores.total().unwrap().to_kind(Kind::Double)).unwrap();
             for longest in [1, 2, 100] {

@@ -175,9 +175,9 @@ mod tests {
     fn formats_come_back_within_their_rounding() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        let matrix = crate::Site::new(4).uniform_tensor(&[7, 33], 0.5, Device::Cpu);
+        let matrix = crate::Site::new(4).uniform_tensor(&[7, 33], 0.5, Device::Cpu).unwrap();
         let _ = matrix.get(2).zero_();
-        let vector = crate::Site::new(5).uniform_tensor(&[33], 0.5, Device::Cpu);
+        let vector = crate::Site::new(5).uniform_tensor(&[33], 0.5, Device::Cpu).unwrap();
         for (format, tolerance) in
             [(WeightFormat::Fp32, 0.0), (WeightFormat::Fp16, 0.5 / 2048.0), (WeightFormat::Int8, 0.5 / 254.0)]
         {

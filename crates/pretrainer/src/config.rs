@@ -34,6 +34,7 @@ impl Validate for PretrainConfig {
         settings_of(Filter::new(filter))?;
         self.tokenizer.validate()?;
         self.model.validate()?;
+        self.check_hidden()?;
         self.train.validate()?;
         self.check_folders()?;
         self.check_patience()
@@ -77,6 +78,16 @@ impl PretrainConfig {
             apart,
             format!("a folder that neither is nor holds `corpus.dir` = {corpus:?}, nor lies in it"),
         )
+    }
+
+    /// A layer that is the last one is as wide as the embedding where the weights are tied, whatever `hidden` says.
+    fn check_hidden(&self) -> Result<(), Invalid> {
+        let ModelConfig { embedding, hidden, layers, .. } = self.model;
+        let allowed = format!(
+            "{embedding}, the width of the embedding, since weights are tied and there is one layer (`model.projection` = true \
+             allows any)"
+        );
+        Invalid::check("model.hidden", hidden, layers > 1 || self.model.widths(0).1 == hidden, allowed)
     }
 
     fn check_patience(&self) -> Result<(), Invalid> {
@@ -123,6 +134,11 @@ mod tests {
         check(&format!("corpus = {{ dir = {whole:?}, train = ['t'] }}"), "`run.dir`");
         check("corpus = { dir = 'c', train = ['t'] }\ntrain.patience = 2", "`train.patience` = 2");
         check("corpus = { dir = 'c', train = ['t'], valid_fraction = 0.1 }\ntrain.patience = 2", "");
+        let one_layer = "corpus = { dir = 'c', train = ['t'] }\nmodel = { layers = 1";
+        check(&format!("{one_layer} }}"), "`model.hidden` = 512: allowed: 256");
+        check(&format!("{one_layer}, hidden = 256 }}"), "");
+        check(&format!("{one_layer}, projection = true }}"), "");
+        check(&format!("{one_layer}, tie_weights = false }}"), "");
         check("corpus = { dir = 'c', train = ['t'], clean.stop_words = 'klingon' }", "stop_words");
         check("corpus = { dir = 'c', train = ['t'], filter.language = 'xxx' }", "language");
     }

@@ -22,8 +22,8 @@ enum Lengths {
     Pairs(Vec<[u32; 2]>, usize),
 }
 
-/// Batches whose texts are sorted by length together. More sort better and shuffle worse.
-const SORTED_TOGETHER: usize = 32;
+/// Batches whose texts are read together and sorted by length. More sort better, shuffle worse, and are answered later.
+pub const SORTED_TOGETHER: usize = 32;
 
 impl Buckets {
     /// For texts of these lengths, `batch_size` of them a batch.

@@ -20,6 +20,7 @@
 
 mod buckets;
 pub mod bundle;
+mod checks;
 pub mod classification;
 mod error;
 mod examples;
@@ -33,6 +34,7 @@ mod task;
 mod text_batch;
 pub mod translation;
 
+pub use buckets::SORTED_TOGETHER;
 pub use bundle::{Bundle, BundleModel, Provenance};
 pub use error::Error;
 pub use examples::{Examples, ExamplesWriter, Framing, Text};

@@ -48,7 +48,7 @@ impl Speed {
         run_dir: &Path,
         budget: Duration,
     ) -> Result<Self, Error> {
-        let before = Snapshot::take(task);
+        let before = Snapshot::take(task)?;
         let measured = measure(task, options, run_dir, LONGEST.min(budget / PART_OF_BUDGET));
         before.restore(task)?;
         measured
@@ -70,7 +70,7 @@ fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: 
     // The slowest steps are those in which all layers learn that ever do.
     let layers = LayerSettings { unfreeze: Unfreeze::None, ..options.layers };
     let layers = Layers::new(layers, task.params(), config.steps_per_epoch(task.batches_per_epoch()))?;
-    let mut updater = Updater::new(config, layers, task.params());
+    let mut updater = Updater::new(config, layers, task.params())?;
     let mut times = Vec::new();
     let begun = Instant::now();
     let mut step = 0;

@@ -78,10 +78,10 @@ pub fn find_lr(
     if steps < FEWEST as u64 {
         return Err(Invalid::new("find-lr steps", steps, format!("{FEWEST} or more")).into());
     }
-    let before = Snapshot::take(task);
+    let before = Snapshot::take(task)?;
     let points = sweep(task, config, seed, range, stop);
     before.restore(task)?;
-    let points = points?;
+    let points = points.map_err(|error| error.with_sizes(config))?;
     propose(&points).map(|(steepest, tenth_of_lowest)| LrCurve { points, steepest, tenth_of_lowest }).ok_or_else(|| {
         let found = format!("{low} to {high}");
         Invalid::new("find-lr range", found, "rates from a lower one on: there are too few losses before it runs away")
@@ -96,7 +96,7 @@ fn sweep(
     range: LrRange,
     stop: &StopFlag,
 ) -> Result<Vec<LrPoint>, Error> {
-    let mut updater = Updater::new(config, Layers::default(), task.params());
+    let mut updater = Updater::new(config, Layers::default(), task.params())?;
     let mut points: Vec<LrPoint> = Vec::new();
     let (mut mean, mut lowest) = (0.0, f64::INFINITY);
     for step in 0..range.steps {

@@ -104,7 +104,7 @@ mod tests {
     fn params() -> Params {
         let mut params = Params::new(0, Device::Cpu);
         for group in 0..4 {
-            let _ = params.add(format!("w{group}"), &[1, 1], 0.1, group);
+            let _ = params.add(format!("w{group}"), &[1, 1], 0.1, group).unwrap();
         }
         params
     }
@@ -127,7 +127,7 @@ mod tests {
         // Where weights are tied, the head is a bias.
         let mut tied = Params::new(0, Device::Cpu);
         for (group, size) in [&[1, 1], &[1, 1], &[1, 1], [1].as_slice()].into_iter().enumerate() {
-            let _ = tied.add(format!("w{group}"), size, 0.1, group);
+            let _ = tied.add(format!("w{group}"), size, 0.1, group).unwrap();
         }
         let layers = Layers::new(gradual, &tied, 10).unwrap();
         assert_eq!(

@@ -50,8 +50,10 @@ struct Settings {
 
 impl Optimizer {
     /// An optimizer that has made no update yet.
-    #[must_use]
-    pub fn new(config: &TrainConfig, params: &Params) -> Self {
+    ///
+    /// # Errors
+    /// When there is no memory for its state.
+    pub fn new(config: &TrainConfig, params: &Params) -> Result<Self, Error> {
         let settings = Settings {
             kind: config.optimizer,
             betas: config.betas,
@@ -59,13 +61,16 @@ impl Optimizer {
             momentum: config.momentum,
             weight_decay: config.weight_decay,
         };
-        let slots = params.iter().map(|param| Slot {
-            weight: param.name.clone(),
-            step: Tensor::zeros([], (Kind::Float, params.device())),
-            first: param.tensor.detach().zeros_like(),
-            second: (config.optimizer == OptimizerKind::AdamW).then(|| param.tensor.detach().zeros_like()),
+        let slots = params.iter().map(|param| {
+            let zeros = || param.tensor.f_detach()?.f_zeros_like();
+            Ok(Slot {
+                weight: param.name.clone(),
+                step: Tensor::f_zeros([] as [i64; 0], (Kind::Float, params.device()))?,
+                first: zeros()?,
+                second: (config.optimizer == OptimizerKind::AdamW).then(zeros).transpose()?,
+            })
         });
-        Self { settings, slots: slots.collect() }
+        Ok(Self { settings, slots: slots.collect::<Result<_, Error>>()? })
     }
 
     /// Updates `params`, in the order that the optimizer was made with, by `gradients`, which are divided by `scale` first.

@@ -5,6 +5,14 @@ use tch::Tensor;
 
 use crate::Error;
 
+/// The same numbers in another place, without a gradient.
+pub(crate) fn copy_of(tensor: &Tensor) -> Result<Tensor, Error> {
+    let tensor = tensor.f_detach()?;
+    let mut copy = tensor.f_zeros_like()?;
+    copy.f_copy_(&tensor)?;
+    Ok(copy)
+}
+
 /// Copies of everything that training changes in a task.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -13,11 +21,10 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn take(task: &dyn Task) -> Self {
-        Self {
-            weights: task.params().iter().map(|param| param.tensor.detach().copy()).collect(),
-            state: task.state().into_iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect(),
-        }
+    pub(crate) fn take(task: &dyn Task) -> Result<Self, Error> {
+        let weights = task.params().iter().map(|param| copy_of(&param.tensor));
+        let state = task.state().into_iter().map(|(name, tensor)| Ok((name, copy_of(&tensor)?)));
+        Ok(Self { weights: weights.collect::<Result<_, _>>()?, state: state.collect::<Result<_, Error>>()? })
     }
 
     /// Puts weights and state back and clears the gradients.

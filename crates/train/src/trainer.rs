@@ -72,7 +72,7 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
     let config = options.config;
     config.validate()?;
     let layers = Layers::new(options.layers, task.params(), config.steps_per_epoch(task.batches_per_epoch()))?;
-    let mut updater = Updater::new(config, layers, task.params());
+    let mut updater = Updater::new(config, layers, task.params())?;
     let resumed =
         if folder.start() == Start::Resume { resume(task, &mut updater, folder.path(), options)? } else { None };
     folder.write_config()?;

@@ -9,6 +9,7 @@ use crate::{
     config::TrainConfig,
     layers::Layers,
     optim::{Gradient, Optimizer},
+    snapshot::copy_of,
 };
 
 /// The optimizer, and what the device remembers between the points at which the host looks.
@@ -38,17 +39,17 @@ pub(crate) struct Updated {
 
 impl Updater {
     /// For the weights `params` as they are before training, resumed or not.
-    pub(crate) fn new(config: &TrainConfig, layers: Layers, params: &Params) -> Self {
-        let anchor = |param: &Param| (layers.pull(param.group) > 0.0).then(|| param.tensor.detach().copy());
-        Self {
-            optimizer: Optimizer::new(config, params),
+    pub(crate) fn new(config: &TrainConfig, layers: Layers, params: &Params) -> Result<Self, Error> {
+        let anchor = |param: &Param| (layers.pull(param.group) > 0.0).then(|| copy_of(&param.tensor)).transpose();
+        Ok(Self {
+            optimizer: Optimizer::new(config, params)?,
+            anchors: params.iter().map(anchor).collect::<Result<_, _>>()?,
             layers,
-            anchors: params.iter().map(anchor).collect(),
             accumulate: config.accumulate,
             clip_norm: config.clip_norm,
             l2: config.l2,
-            first_bad: Tensor::full([], f64::INFINITY, (Kind::Double, params.device())),
-        }
+            first_bad: Tensor::f_full([] as [i64; 0], f64::INFINITY, (Kind::Double, params.device()))?,
+        })
     }
 
     /// Makes the update that `step` (counted from zero) of `stage` names. Nothing is read from the device.

@@ -15,7 +15,7 @@ use grulm_corpus::labelled::{self, Fields, Labels, Question, Record, Row};
 use grulm_kernels::Compute;
 use grulm_model::Sampling;
 use grulm_tasks::{
-    Bundle, BundleModel as _, bundle,
+    Bundle, BundleModel as _, SORTED_TOGETHER, bundle,
     classification::{Classifier, predict as classify, text},
     generation::{Completer, Completion, complete},
     question_answering::{Answerer, Candidate, Prediction, answer as answer_questions},
@@ -26,9 +26,6 @@ use serde_json::value::{RawValue, to_raw_value};
 use tch::Device;
 
 use crate::cli::{PredictArgs, Stream, refuse_for_others};
-
-/// Batches that are read, and sorted by length, together.
-const SORTED_TOGETHER: usize = 32;
 
 /// Rows that are read together: one, where each is answered by itself.
 fn read_together(batch_size: usize) -> usize {

@@ -122,10 +122,10 @@ impl Classifier {
     fn build(shape: Shape, settings: ClassifierSettings, mut params: Params) -> Result<Self, Error> {
         let config = &shape.model;
         let encoder = Encoder::new(&mut params, config, shape.vocab_size)?;
-        let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1);
+        let head = Head::new(&mut params, settings.pool.width(config), &settings, config.layers + 1)?;
         let labels = settings.labels.len();
         let lengths = settings.ngram_lengths();
-        let ngrams = lengths.any().then(|| NgramModel::new(&mut params, lengths, labels));
+        let ngrams = lengths.any().then(|| NgramModel::new(&mut params, lengths, labels)).transpose()?;
         Ok(Self { shape, settings, params, encoder, head, ngrams })
     }
 
@@ -288,13 +288,18 @@ struct Head {
 }
 
 impl Head {
-    fn new(params: &mut Params, features: i64, settings: &ClassifierSettings, group: usize) -> Self {
-        let norm = LayerNorm::new(params, "head.norm", features, group);
+    fn new(
+        params: &mut Params,
+        features: i64,
+        settings: &ClassifierSettings,
+        group: usize,
+    ) -> Result<Self, grulm_model::Error> {
+        let norm = LayerNorm::new(params, "head.norm", features, group)?;
         let mut linear = |name: &str, input, output| Linear::narrow(params, name, (input, output), group);
-        let hidden = (settings.hidden > 0).then(|| linear("head.hidden", features, settings.hidden));
+        let hidden = (settings.hidden > 0).then(|| linear("head.hidden", features, settings.hidden)).transpose()?;
         let width = if settings.hidden > 0 { settings.hidden } else { features };
-        let output = linear("head.output", width, settings.labels.len() as i64);
-        Self { features, norm, hidden, output, dropout: settings.dropout }
+        let output = linear("head.output", width, settings.labels.len() as i64)?;
+        Ok(Self { features, norm, hidden, output, dropout: settings.dropout })
     }
 
     fn logits(&self, summaries: &Tensor, site: Option<Site>) -> Result<Tensor, grulm_model::Error> {

@@ -6,6 +6,7 @@ use grulm_model::PooledLayers;
 use serde::{Deserialize, Serialize};
 
 use super::{classifier::WIDEST, ngram_features::LONGEST};
+use crate::checks::{check_field_names, check_valid_fraction};
 
 /// `[task]`: which texts have which labels, and what reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -100,21 +101,15 @@ impl ClassificationConfig {
     pub fn validate(&self) -> Result<(), Invalid> {
         let files = "label files (.jsonl, .csv, .tsv): files, folders or globs";
         Invalid::check("task.train", &self.train, !self.train.is_empty(), files)?;
-        Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
-        let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
-        Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
+        check_valid_fraction(self.valid_fraction, !self.valid.is_empty())?;
         Invalid::check_range("task.ngrams", self.ngrams, 0..=LONGEST)?;
         let (longest, allowed) = (self.character_ngrams, format!("0, or 2 to {LONGEST}"));
         Invalid::check("task.character_ngrams", longest, longest != 1 && longest <= LONGEST, allowed)?;
         Invalid::check_range("task.hidden", self.hidden, 0..=WIDEST)?;
         Invalid::check_range("task.dropout", self.dropout, 0.0..1.0)?;
-        let names = [
-            Some(("text", &self.text_field)),
-            self.pair_field.as_ref().map(|pair| ("pair", pair)),
-            Some(("label", &self.label_field)),
-        ];
-        for (key, name) in names.into_iter().flatten() {
-            Invalid::check(format!("task.{key}_field"), name, !name.is_empty(), "the name of a field or column")?;
+        check_field_names([("text", &self.text_field), ("label", &self.label_field)])?;
+        if let Some(pair) = &self.pair_field {
+            check_field_names([("pair", pair)])?;
         }
         self.encoding()?;
         let allowed = "false, since there is no validation data (task.valid, task.valid_fraction)";

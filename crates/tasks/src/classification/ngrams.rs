@@ -81,8 +81,8 @@ impl<'a> Features<'a> {
 
 impl NgramModel {
     /// A model that knows nothing yet.
-    pub(super) fn new(params: &mut Params, lengths: NgramLengths, labels: usize) -> Self {
-        Self { lengths, weight: params.add_fixed("ngrams.weight", &[labels as i64, lengths.slots() as i64]) }
+    pub(super) fn new(params: &mut Params, lengths: NgramLengths, labels: usize) -> Result<Self, Error> {
+        Ok(Self { lengths, weight: params.add_fixed("ngrams.weight", &[labels as i64, lengths.slots() as i64])? })
     }
 
     /// Whether any of its weights is other than zero.
@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn fitted(texts: &LabelledTexts, lengths: NgramLengths, class_weights: &[f32], passes: u64) -> NgramModel {
-        let model = NgramModel::new(&mut Params::to_load(Device::Cpu), lengths, class_weights.len());
+        let model = NgramModel::new(&mut Params::to_load(Device::Cpu), lengths, class_weights.len()).unwrap();
         model.ascend(texts, &tokenizer(), class_weights, 1, passes).unwrap();
         model
     }
@@ -246,13 +246,13 @@ mod tests {
     fn a_saved_model_says_the_same() {
         let texts = labelled(&[("ab", 0), ("ba", 1)]);
         let mut params = Params::to_load(Device::Cpu);
-        let model = NgramModel::new(&mut params, of_tokens(2), 2);
+        let model = NgramModel::new(&mut params, of_tokens(2), 2).unwrap();
         model.fit(&texts, &tokenizer(), &[1.0; 2], 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path: &Path = &folder.path().join("model.safetensors");
         params.save(path, grulm_model::WeightFormat::Fp32).unwrap();
         let mut others = Params::to_load(Device::Cpu);
-        let other = NgramModel::new(&mut others, of_tokens(2), 2);
+        let other = NgramModel::new(&mut others, of_tokens(2), 2).unwrap();
         others.load(path).unwrap();
         let of = |model: &NgramModel| model.logits(&texts.examples.tokens(1), &tokenizer()).unwrap();
         assert_eq!(of(&model), of(&other));

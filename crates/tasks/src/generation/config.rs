@@ -4,6 +4,8 @@ use grulm_config::Invalid;
 use grulm_corpus::Unit;
 use serde::{Deserialize, Serialize};
 
+use crate::checks::{check_field_names, check_valid_fraction};
+
 /// `[task]`: which texts, or pairs of prompt and completion, are learned from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -64,14 +66,12 @@ impl GenerationConfig {
     /// The first setting that cannot be used.
     pub fn validate(&self) -> Result<(), Invalid> {
         Invalid::check("task.train", &self.train, !self.train.is_empty(), "files, folders or globs")?;
-        Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
-        let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
-        Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
-        let names =
-            [("text", &self.text_field), ("prompt", &self.prompt_field), ("completion", &self.completion_field)];
-        for (key, name) in names {
-            Invalid::check(format!("task.{key}_field"), name, !name.is_empty(), "the name of a field or column")?;
-        }
+        check_valid_fraction(self.valid_fraction, !self.valid.is_empty())?;
+        check_field_names([
+            ("text", &self.text_field),
+            ("prompt", &self.prompt_field),
+            ("completion", &self.completion_field),
+        ])?;
         grulm_corpus::Encoding::parse("task.encoding", &self.encoding)?;
         self.check_format()
     }

@@ -2,7 +2,7 @@
 
 use grulm_model::Site;
 
-use crate::buckets::permutation;
+use crate::buckets::{SORTED_TOGETHER, permutation};
 
 /// Batches of questions: those about one context together, so that it is read once for all of them, and contexts of like length;
 /// shuffled anew in each epoch. A batch is a function of the site and its number.
@@ -16,9 +16,6 @@ pub(super) struct QuestionBatches {
     /// The questions of the epoch that was asked for last, in order, and the order of its batches.
     epoch: Option<(u64, Vec<usize>, Vec<usize>)>,
 }
-
-/// Batches whose contexts are sorted by length together. More sort better and shuffle worse.
-const SORTED_TOGETHER: usize = 32;
 
 impl QuestionBatches {
     /// For contexts of these lengths with these questions.

@@ -6,6 +6,7 @@ use grulm_metrics::Units;
 use serde::{Deserialize, Serialize};
 
 use super::answerer::WIDEST;
+use crate::checks::check_valid_fraction;
 
 /// `[task]`: which questions about which contexts have which answers, and what finds them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -104,10 +105,8 @@ impl QuestionAnsweringConfig {
     pub fn validate(&self) -> Result<(), Invalid> {
         let files = "files of questions (.json, .jsonl): files, folders or globs";
         Invalid::check("task.train", &self.train, !self.train.is_empty(), files)?;
-        Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
         let given = !self.valid.is_empty();
-        let fits = !given || self.valid_fraction == 0.0;
-        Invalid::check("task.valid_fraction", self.valid_fraction, fits, "0, since there are task.valid files")?;
+        check_valid_fraction(self.valid_fraction, given)?;
         let fits = self.valid_last == 0 || (!given && self.valid_fraction == 0.0);
         let allowed = "0, since task.valid or task.valid_fraction says what validation data is";
         Invalid::check("task.valid_last", self.valid_last, fits, allowed)?;

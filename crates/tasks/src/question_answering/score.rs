@@ -5,7 +5,7 @@ use grulm_kernels::Compute;
 use grulm_metrics::{AnswerScore, Units};
 
 use super::{AnswerUnits, Answerer, Prediction, data::QuestionSet, predict::answer};
-use crate::{Bundle, Error};
+use crate::{Bundle, Error, SORTED_TOGETHER};
 
 /// Exact match and F1 over many questions.
 #[derive(Debug, Clone, PartialEq)]
@@ -90,9 +90,6 @@ pub struct Scorer<'a> {
     waiting: Vec<Question>,
     answered: Vec<(String, Prediction, PredictedAnswer)>,
 }
-
-/// Batches that are read, and sorted by length, together.
-const SORTED_TOGETHER: usize = 32;
 
 impl<'a> Scorer<'a> {
     /// No questions yet.

@@ -6,6 +6,7 @@ use grulm_metrics::BleuTokenizer;
 use serde::{Deserialize, Serialize};
 
 use super::{PairFiles, Search};
+use crate::checks::{check_field_names, check_valid_fraction};
 
 /// `[task]`: which sentences have which translations, and what translates them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,12 +94,8 @@ impl TranslationConfig {
     pub fn validate(&self) -> Result<(), Invalid> {
         let files = "files with both sides (.jsonl, .csv, .tsv), or { source = [..], target = [..] } of plain text";
         Invalid::check("task.train", self.train.to_string(), !self.train.is_empty(), files)?;
-        Invalid::check_range("task.valid_fraction", self.valid_fraction, 0.0..1.0)?;
-        let both = !self.valid.is_empty() && self.valid_fraction > 0.0;
-        Invalid::check("task.valid_fraction", self.valid_fraction, !both, "0, since there are task.valid files")?;
-        for (key, name) in [("source", &self.source_field), ("target", &self.target_field)] {
-            Invalid::check(format!("task.{key}_field"), name, !name.is_empty(), "the name of a field or column")?;
-        }
+        check_valid_fraction(self.valid_fraction, !self.valid.is_empty())?;
+        check_field_names([("source", &self.source_field), ("target", &self.target_field)])?;
         self.encoding()?;
         Invalid::check_range("task.hidden", self.hidden, 1..=super::WIDEST)?;
         let allowed = format!("a divisor of twice task.hidden: of {}", 2 * self.hidden);

@@ -8,7 +8,7 @@ use tch::no_grad;
 
 use super::{Ensemble, PairExamples, ROOM, Search, Translated, Translator};
 use crate::{
-    Error, TextBatch, TextScore,
+    Error, SORTED_TOGETHER, TextBatch, TextScore,
     buckets::longest_first_within,
     metrics::{Bleu, BleuTokenizer, ChrF},
 };
@@ -117,9 +117,6 @@ pub struct PairScorer<'a, F> {
     waiting: Vec<(PathBuf, Pair)>,
     score: TranslationScore,
 }
-
-/// Batches that are read, and sorted by length, together.
-const SORTED_TOGETHER: usize = 32;
 
 impl<'a, F: FnMut(ScoredPair) -> Result<(), Error>> PairScorer<'a, F> {
     /// No pairs yet; `each` will be told of every one.

@@ -108,11 +108,11 @@ impl Translator {
         let TranslatorSettings { hidden, heads, .. } = settings;
         let width = config.embedding + config.encoder_width() * config.direction.readings().len() as i64;
         let top = Bidirectional::new(&mut params, "top", (width, hidden), group)?;
-        let lexical = Linear::new(&mut params, "top.lexical", (config.embedding, 2 * hidden), group);
-        let norm = LayerNorm::new(&mut params, "top.norm", 2 * hidden, group);
+        let lexical = Linear::new(&mut params, "top.lexical", (config.embedding, 2 * hidden), group)?;
+        let norm = LayerNorm::new(&mut params, "top.norm", 2 * hidden, group)?;
         let decoder = AttentiveStack::new(&mut params, DECODER, config, (2 * hidden, heads), group)?;
         let forward = ModelConfig { direction: Direction::Forward, ..config.clone() };
-        let softmax = Softmax::new(&mut params, &forward, shape.vocab_size, encoder.embedding());
+        let softmax = Softmax::new(&mut params, &forward, shape.vocab_size, encoder.embedding())?;
         Ok(Self { shape, settings, params, encoder, top, lexical, norm, decoder, softmax })
     }
 

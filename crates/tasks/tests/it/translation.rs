@@ -49,7 +49,8 @@ pub(crate) fn opinionated(tokenizer: &Tokenizer, seed: u64) -> Translator {
     no_grad(|| {
         for (k, param) in model.params().iter().enumerate() {
             // What begins as zero speaks as well.
-            let noise = grulm_model::Site::new(seed).at(k as u64).uniform_tensor(&param.tensor.size(), 0.2, Cpu);
+            let noise =
+                grulm_model::Site::new(seed).at(k as u64).uniform_tensor(&param.tensor.size(), 0.2, Cpu).unwrap();
             let _ = param.tensor.shallow_clone().f_mul_scalar_(4.0).unwrap().f_add_(&noise).unwrap();
         }
     });

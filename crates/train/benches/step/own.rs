@@ -19,7 +19,7 @@ pub(crate) fn stepper(setup: Setup, precision: Precision) -> Box<dyn FnMut() -> 
         ..ModelConfig::default()
     };
     let model = LanguageModel::new(&config, setup.vocabulary, 1, Device::Cpu).unwrap();
-    let mut optimizer = Optimizer::new(&TrainConfig::default(), model.params());
+    let mut optimizer = Optimizer::new(&TrainConfig::default(), model.params()).expect("memory for its state");
     let mut carry = model.encoder().zero_carry(Reading::Forward, setup.batch, Device::Cpu).unwrap();
     let (inputs, targets) = setup.tokens();
     let count = (setup.batch * setup.time) as f64;

@@ -29,8 +29,8 @@ impl Quadratic {
 
     fn with_head(size: &[i64], device: Device) -> Self {
         let mut params = Params::new(0, device);
-        let w = params.add("w", &[2, 2], 0.0, 0);
-        let b = params.add("b", size, 0.0, 1);
+        let w = params.add("w", &[2, 2], 0.0, 0).unwrap();
+        let b = params.add("b", size, 0.0, 1).unwrap();
         tch::no_grad(|| {
             w.shallow_clone().copy_(&Tensor::from_slice2(&[[0.5f32, -1.0], [2.0, 0.25]]));
             b.shallow_clone().copy_(&Tensor::from_slice(&[0.1f32, -0.3]).view(size));
@@ -117,7 +117,7 @@ fn base() -> TrainConfig {
 fn three_updates_are_those_of_pytorch() {
     let check_on = |device: Device, config: &TrainConfig, expect: [f32; 6]| {
         let mut task = Quadratic::on(device);
-        let mut updater = Updater::new(config, Layers::default(), &task.params);
+        let mut updater = Updater::new(config, Layers::default(), &task.params).unwrap();
         for step in 0..3 {
             updater.update(&mut task, 0, 0, step, 0.01).unwrap();
         }
@@ -145,7 +145,7 @@ fn three_updates_are_those_of_pytorch() {
 fn decoupled_decay_of_sgd_shrinks_matrices_alone() {
     let config = TrainConfig { optimizer: OptimizerKind::Sgd, weight_decay: 0.5, ..base() };
     let mut task = Quadratic::new();
-    Updater::new(&config, Layers::default(), &task.params).update(&mut task, 0, 0, 0, 0.01).unwrap();
+    Updater::new(&config, Layers::default(), &task.params).unwrap().update(&mut task, 0, 0, 0, 0.01).unwrap();
     // w * (1 - 0.01 * 0.5) - 0.01 * c, and b - 0.01 * 2 b.
     let expect = [0.4875, -0.975, 1.985, 0.21875, 0.098, -0.294];
     for (found, expect) in task.values().iter().zip(expect) {
@@ -159,7 +159,7 @@ fn an_update_that_is_not_finite_changes_nothing_and_is_remembered() {
         for clip_norm in [0.0, 1.0] {
             let config = TrainConfig { optimizer, clip_norm, l2: 0.1, weight_decay: 0.1, ..base() };
             let mut task = Quadratic { infinite_at: Some(1), ..Quadratic::on(device) };
-            let mut updater = Updater::new(&config, Layers::default(), &task.params);
+            let mut updater = Updater::new(&config, Layers::default(), &task.params).unwrap();
             updater.update(&mut task, 0, 0, 0, 0.01).unwrap();
             let (values, state) = (task.values(), named(&updater));
             updater.update(&mut task, 0, 0, 1, 0.01).unwrap();
@@ -180,7 +180,7 @@ fn layers_learn_at_their_own_rates() {
     let check = |layers: LayerSettings, step: u64, expect: [f32; 6]| {
         let mut task = Quadratic::with_head(&[1, 2], Device::Cpu);
         let layers = Layers::new(layers, &task.params, 1).unwrap();
-        let mut updater = Updater::new(&sgd, layers, &task.params);
+        let mut updater = Updater::new(&sgd, layers, &task.params).unwrap();
         updater.update(&mut task, 0, 0, step, 0.01).unwrap();
         for (found, expect) in task.values().iter().zip(expect) {
             assert!((found - expect).abs() < 1e-6, "{layers:?}: {:?}", task.values());
@@ -198,7 +198,7 @@ fn layers_learn_at_their_own_rates() {
     let decays = TrainConfig { weight_decay: 0.5, l2: 0.5, ..sgd.clone() };
     let mut task = Quadratic::new();
     let layers = Layers::new(LayerSettings { freeze_layers: 1, ..all }, &task.params, 1).unwrap();
-    Updater::new(&decays, layers, &task.params).update(&mut task, 0, 0, 0, 0.01).unwrap();
+    Updater::new(&decays, layers, &task.params).unwrap().update(&mut task, 0, 0, 0, 0.01).unwrap();
     assert_eq!(task.values()[..4], [0.5, -1.0, 2.0, 0.25]);
 }
 
@@ -208,7 +208,7 @@ fn pretrained_weights_are_pulled_back() {
     let sgd = TrainConfig { optimizer: OptimizerKind::Sgd, momentum: 0.0, ..base() };
     let mut task = Quadratic::new();
     let layers = Layers::new(LayerSettings { l2_sp: 0.1, ..LayerSettings::default() }, &task.params, 1).unwrap();
-    let mut updater = Updater::new(&sgd, layers, &task.params);
+    let mut updater = Updater::new(&sgd, layers, &task.params).unwrap();
     for step in 0..2 {
         updater.update(&mut task, 0, 0, step, 0.01).unwrap();
     }
@@ -233,18 +233,19 @@ fn optimizer_state_of_another_kind_or_shape_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("optimizer.safetensors");
     let task = Quadratic::new();
-    Updater::new(&base(), Layers::default(), &task.params).optimizer.save(&path).unwrap();
+    Updater::new(&base(), Layers::default(), &task.params).unwrap().optimizer.save(&path).unwrap();
     let check = |config: &TrainConfig, params: &Params, expect: &str| {
-        let message = Updater::new(config, Layers::default(), params).optimizer.load(&path).unwrap_err().to_string();
+        let message =
+            Updater::new(config, Layers::default(), params).unwrap().optimizer.load(&path).unwrap_err().to_string();
         assert!(message.contains(expect), "{message}");
     };
     check(&TrainConfig { optimizer: OptimizerKind::Sgd, ..base() }, &task.params, "train.optimizer");
     let mut other = Params::new(0, Device::Cpu);
-    let _ = other.add("w", &[2, 3], 0.0, 0);
-    let _ = other.add("b", &[2], 0.0, 0);
+    let _ = other.add("w", &[2, 3], 0.0, 0).unwrap();
+    let _ = other.add("b", &[2], 0.0, 0).unwrap();
     check(&base(), &other, "[2, 3]");
     let mut fewer = Params::new(0, Device::Cpu);
-    let _ = fewer.add("w", &[2, 2], 0.0, 0);
+    let _ = fewer.add("w", &[2, 2], 0.0, 0).unwrap();
     check(&base(), &fewer, "belongs to no weight");
-    Updater::new(&base(), Layers::default(), &task.params).optimizer.load(&path).unwrap();
+    Updater::new(&base(), Layers::default(), &task.params).unwrap().optimizer.load(&path).unwrap();
 }
