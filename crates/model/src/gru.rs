@@ -59,7 +59,7 @@ impl GruLayer {
     ) -> Result<(Tensor, Tensor), Error> {
         let dropped = match weight_dropout {
             Some((site, rate)) if rate > 0.0 => {
-                &self.weight_hh * site.dropout_mask(&self.weight_hh.size(), rate, x.device())?
+                self.weight_hh.f_mul(&site.dropout_mask(&self.weight_hh.size(), rate, x.device())?)?
             }
             _ => self.weight_hh.shallow_clone(),
         };

@@ -160,7 +160,7 @@ fn dtype_of(tensor: &Tensor, path: &Path) -> Result<Dtype, Error> {
 }
 
 fn bytes_of(tensor: &Tensor) -> Result<Vec<u8>, Error> {
-    let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
+    let tensor = tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
     let size = tensor.kind().elt_size_in_bytes();
     let mut bytes = vec![0u8; tensor.numel() * size];
     tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
