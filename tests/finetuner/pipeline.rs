@@ -105,15 +105,25 @@ fn texts_are_labelled(place: &Workplace) {
 #[cfg(unix)]
 fn labelling_can_be_stopped(place: &Workplace) {
     place.write("many.jsonl", &"{\"text\": \"A wonderful film.\"}\n".repeat(300_000));
-    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
-        let child = place.command("predict model --input many.jsonl --output stopped.jsonl").spawn().unwrap();
+    // From a pipe nothing more comes, and it does not end.
+    let (file, pipe) = ("--input many.jsonl", "--batch-size 8");
+    for (input, signal, status) in
+        [(file, "-INT", 130), (file, "-TERM", 143), (pipe, "-INT", 130), (pipe, "-TERM", 143)]
+    {
+        let mut child = place.command(&format!("predict model {input} --output stopped.jsonl"));
+        let mut child = child.stdin(Stdio::piped()).spawn().unwrap();
+        let mut rows = child.stdin.take().unwrap();
+        if input == pipe {
+            rows.write_all(&b"{\"text\": \"A wonderful film.\"}\n".repeat(300)).unwrap();
+        }
         let begun = Instant::now();
         while !place.is_half_written("stopped.jsonl") && begun.elapsed() < Duration::from_secs(60) {
             sleep(Duration::from_millis(2));
         }
         assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
         let ran = Ran::of(child.wait_with_output().unwrap());
-        assert_eq!(ran.status, Some(status), "{}", ran.stderr);
+        drop(rows);
+        assert_eq!(ran.status, Some(status), "{input}: {}", ran.stderr);
         assert!(!place.path("stopped.jsonl").exists() && !place.is_half_written("stopped.jsonl"));
     }
 }

@@ -110,16 +110,18 @@ pub fn of_section(error: anyhow::Error, section: &str) -> anyhow::Error {
 /// An error and its causes in one line; a cause that the text before it holds already is not repeated, nor the call stack that
 /// libtorch adds to what it says.
 fn message(error: &anyhow::Error) -> String {
-    let said = |cause: &dyn std::error::Error| {
+    let mut message = String::new();
+    for cause in error.chain() {
         let whole = cause.to_string();
         let lines: Vec<_> = whole.lines().filter(|line| !line.starts_with("frame #")).collect();
-        lines.join("\n").trim_end().to_owned()
-    };
-    error.chain().map(|cause| said(cause)).fold(String::new(), |line, cause| match line {
-        line if line.is_empty() => cause,
-        line if line.contains(&cause) => line,
-        line => format!("{line}: {cause}"),
-    })
+        let said = lines.join("\n");
+        let said = said.trim_end();
+        if !message.contains(said) {
+            message += if message.is_empty() { "" } else { ": " };
+            message += said;
+        }
+    }
+    message
 }
 
 /// The exit status that `error` ends the program with; `None` where it is no failure.

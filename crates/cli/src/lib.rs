@@ -36,3 +36,4 @@ pub mod rounding;
 pub mod sections;
 pub mod signals;
 pub mod stage;
+pub mod stdin;

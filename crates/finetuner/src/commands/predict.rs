@@ -1,7 +1,7 @@
 //! `finetuner predict`.
 
 use std::{
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Write},
     path::Path,
 };
 
@@ -10,6 +10,7 @@ use grulm_cli::{
     exit::{Ending, OutputClosed, Stopped, Usage},
     files, logging,
     signals::Signals,
+    stdin::StoppableStdin,
 };
 use grulm_corpus::labelled::{self, Fields, Labels, Question, Record, Row};
 use grulm_kernels::Compute;
@@ -124,11 +125,12 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
     if args.lines {
         return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
     }
+    let signals = listen(args)?;
     let questions = match &args.input {
         Stream::File(path) => labelled::open_questions(path, Labels::Optional, args.encoding)?,
         Stream::Standard => {
             let name = Path::new("standard input");
-            labelled::questions_from_reader(io::stdin(), name, Labels::Optional, args.encoding)?
+            labelled::questions_from_reader(stdin(signals.as_ref()), name, Labels::Optional, args.encoding)?
         }
     };
     let (batch_size, count) = (usize::from(args.batch_size), usize::from(args.n_best.unwrap_or(1)));
@@ -138,7 +140,8 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
         both.map(|(question, prediction)| answer_record(&question.context, &prediction, args.n_best.is_some()))
             .collect()
     };
-    write(args, questions, read_together(batch_size), answers, |question| question.record, None)
+    let to = (args, signals.as_ref());
+    write(to, questions, read_together(batch_size), answers, |question| question.record, None)
 }
 
 /// The fields of an answer: places are counted in characters.
@@ -184,19 +187,33 @@ fn answer(
     many: usize,
     answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
 ) -> anyhow::Result<Ending> {
-    let (name, encoding) = (Path::new("standard input"), args.encoding);
+    let (name, encoding, signals) = (Path::new("standard input"), args.encoding, listen(args)?);
+    let stdin = || stdin(signals.as_ref());
     let rows = match (&args.input, args.lines) {
         (Stream::File(path), false) => labelled::open(path, fields, Labels::Optional, encoding)?,
         (Stream::File(path), true) => labelled::open_lines(path, &fields.text, encoding)?,
-        (Stream::Standard, false) => labelled::from_reader(io::stdin(), name, fields, Labels::Optional, encoding)?,
-        (Stream::Standard, true) => labelled::lines_from_reader(io::stdin(), name, &fields.text, encoding)?,
+        (Stream::Standard, false) => labelled::from_reader(stdin(), name, fields, Labels::Optional, encoding)?,
+        (Stream::Standard, true) => labelled::lines_from_reader(stdin(), name, &fields.text, encoding)?,
     };
-    write(args, rows, many, answers, |row| row.record, args.lines.then_some(key))
+    write((args, signals.as_ref()), rows, many, answers, |row| row.record, args.lines.then_some(key))
+}
+
+/// What stops the writing of a file, of which half is not left behind.
+fn listen(args: &PredictArgs) -> anyhow::Result<Option<Signals>> {
+    matches!(args.output, Stream::File(_)).then(Signals::listen).transpose()
+}
+
+/// Standard input, until a signal comes.
+fn stdin(signals: Option<&Signals>) -> Box<dyn Read + Send> {
+    match signals {
+        Some(signals) => Box::new(StoppableStdin::new(signals.stop().clone())),
+        None => Box::new(io::stdin()),
+    }
 }
 
 /// Writes all rows, each as its `record` with the fields that `answers` gives.
 fn write<T>(
-    args: &PredictArgs,
+    (args, signals): (&PredictArgs, Option<&Signals>),
     rows: impl Iterator<Item = Result<T, grulm_corpus::Error>>,
     many: usize,
     answers: impl Fn(&[T], u64) -> anyhow::Result<Vec<Record>>,
@@ -222,12 +239,7 @@ fn write<T>(
         }
         Stream::File(path) => path,
     };
-    // Half a file is not left behind. A read from a pipe would not see the request to stop.
-    let signals = match args.input {
-        Stream::File(_) => Some(Signals::listen()?),
-        Stream::Standard => None,
-    };
-    let signal = || signals.as_ref().and_then(|signals| signals.stop().signal());
+    let signal = || signals.and_then(|signals| signals.stop().signal());
     let rows = rows.take_while(|_| signal().is_none());
     files::write_with(path, |output| {
         let mut to = Lines { name: path.display().to_string(), output };
