@@ -129,6 +129,9 @@ fn labelling_can_be_stopped(place: &Workplace) {
 }
 
 fn options_of_other_tasks_are_refused(place: &Workplace) {
+    // Lines of JSON would be labelled, not the texts in them.
+    let ran = place.run("predict model --input test.jsonl --lines");
+    assert!(ran.status == Some(2) && ran.stderr.contains("test.jsonl is named as a file of rows"), "{}", ran.stderr);
     for option in ["--temperature 0.5", "--seed 3", "--beam 2", "--n-best 2"] {
         let ran = place.run(&format!("predict model --input test.jsonl {option}"));
         let (name, _) = option.split_once(' ').unwrap();
@@ -292,6 +295,15 @@ fn frozen_layers_keep_their_bytes() {
 fn adaptation_comes_first_and_is_kept() {
     let place = Workplace::new();
     let adapt = "--set finetune.adapt.train.epochs=2.0 --set finetune.adapt.train.batch_size=8 --set finetune.adapt.train.precision=fp32";
+    let planned =
+        place.succeed(&format!("train -c c.toml {adapt} --set finetune.adapt.text=[\"test.jsonl\"] --dry-run"));
+    assert!(planned.contains("adapts first") && planned.contains("and 1 file"), "{planned}");
+    // What is not there shows before there is a run.
+    for option in ["--dry-run", ""] {
+        let missing = format!("train -c c.toml {adapt} --set finetune.adapt.text=[\"nope.txt\"] {option}");
+        place.refuse(&missing, 2, &["finetune.adapt.text", "nope.txt"]);
+        assert!(!place.path("model").exists());
+    }
     place.succeed(&format!("train -c c.toml {adapt} --set train.epochs=1.0"));
     assert!(place.path("model/adapt/best").is_file());
     let adapted = best(&place, "model/adapt");

@@ -49,7 +49,7 @@ impl Lanes {
         }
         if lanes == 0 || lanes as u64 > tokens {
             let allowed = format!(
-                "1 to {tokens}: the text has {tokens} tokens and each lane (batch size times number of processes) needs one; lower it, or use more text"
+                "1 to {tokens}: the text has {tokens} tokens, and each row of a batch needs one; lower it, or use more text"
             );
             return Err(Invalid::new("train.batch_size", lanes, allowed).into());
         }

@@ -39,7 +39,7 @@ pub(crate) enum Command {
     Train(TrainArgs),
     /// Score a model on examples whose answers are known
     Evaluate(EvaluateArgs),
-    /// Apply a model: JSON lines in, JSON lines out, in order
+    /// Apply a model: rows in, JSON lines out, in order
     Predict(PredictArgs),
     /// Show what a model is: task, sizes, tokenizer, cleaning, where it comes from
     Inspect(InspectArgs),
@@ -85,7 +85,7 @@ pub(crate) struct EvaluateArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// What to predict for, one JSON object a line; - is standard input
+    /// What to predict for: .jsonl .csv .tsv, plain or .gz/.zst; - is JSON lines on standard input
     #[arg(long, default_value = "-", value_name = "FILE|-")]
     pub(crate) input: Stream,
     /// What the input is in, unless it has a byte order mark: a WHATWG label ("windows-1252", "gb18030"), or "auto"; the output is

@@ -278,7 +278,8 @@ mod tests {
         check("train = ['t.jsonl'], valid = ['v.jsonl']", "");
         check("train = { source = ['t.de'], target = ['t.en'] }, test = ['t.csv']", "");
         check("train = []", "`task.train`");
-        check("train = { source = ['t.de'] }", "target");
+        check("train = { source = ['t.de'] }", "`task.train.target`");
+        check("train = ['t.jsonl'], test = { target = ['t.de'] }", "`task.test.source`");
         check("train = { source = ['t.de'], target = ['t.en'], third = [] }", "third");
         check("train = 't.jsonl'", "`task.train`");
         check("train = ['t.jsonl'], heads = 7", "`task.heads` = 7: allowed: a divisor of twice task.hidden: of 512");

@@ -28,7 +28,7 @@ pub(crate) fn provenance(corpus: &str, parent: Option<String>) -> Provenance {
 /// Says what it means that there is no validation data, where there is none. `keys` would make some.
 pub(crate) fn warn_unless_validated(validated: bool, keys: &str) {
     if !validated {
-        tracing::warn!("no validation data ({keys}): the newest checkpoint counts as the best");
+        tracing::warn!("no validation data ({keys} give none): the newest checkpoint counts as the best");
     }
 }
 

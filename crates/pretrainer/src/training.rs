@@ -81,7 +81,7 @@ pub(crate) fn assemble(config: &PretrainConfig, corpus: Corpus, device: Device) 
     let valid = split(Split::Valid)?;
     if valid.is_none() {
         tracing::warn!(
-            "no validation text (corpus.valid, corpus.valid_fraction): the newest checkpoint counts as the best"
+            "no validation text (corpus.valid, corpus.valid_fraction give none): the newest checkpoint counts as the best"
         );
     }
     let vocab_size = i64::try_from(corpus.tokenizer.vocab_size()).context("vocabulary")?;

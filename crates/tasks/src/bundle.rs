@@ -252,7 +252,7 @@ impl<M: BundleModel> Bundle<M> {
         let folder = locate(path)?;
         let (task_path, found) = (folder.join(TASK_FILE), kind(&folder)?);
         if found != M::KIND {
-            return Err(refuse(&task_path, format!("kind {found:?}; expected {:?}", M::KIND)));
+            return Err(refuse(&task_path, format!("a model of kind {found:?}; expected {:?}", M::KIND)));
         }
         let Basis { tokenizer, cleaner, settings, .. } = Basis::open(&folder)?;
         let settings = serde_json::from_value(settings)
@@ -304,9 +304,14 @@ pub fn locate(path: &Path) -> Result<PathBuf, Error> {
         }
         return Ok(folder);
     }
-    let found = if path.exists() { "neither there" } else { "not there" };
+    let found = match path.metadata() {
+        Ok(metadata) if metadata.is_dir() => "a folder with neither of both",
+        Ok(_) => "a file",
+        Err(_) => "not there",
+    };
     let reason = format!(
-        "{found}; expected a bundle folder (it holds {TASK_FILE}) or a run folder with a finished checkpoint (it holds `best`)"
+        "{found}; expected a bundle folder (it holds {TASK_FILE}) or a run folder with a finished checkpoint (the run.dir of its config, \
+         which holds `best`)"
     );
     Err(Error::Bundle { path: path.to_owned(), reason })
 }

@@ -161,6 +161,9 @@ fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, b
     let config = options.config;
     let epoch = task.batches_per_epoch();
     let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
+    if config.steps.is_some() || config.epochs.is_some() {
+        tracing::warn!("train.budget says how long training takes; train.steps and train.epochs are not used");
+    }
     let speed = Speed::measure(task, options, folder.path(), budget).map_err(|error| error.with_sizes(config))?;
     let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
     let total = speed.steps_within(left, config.evaluate_every(epoch), config.checkpoint_every);

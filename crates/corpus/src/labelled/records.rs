@@ -25,6 +25,12 @@ enum Reading {
     Lines(Lines<Bytes>, String),
 }
 
+/// Whether a file is named as one of rows with fields, so that its lines are not texts.
+#[must_use]
+pub fn is_named_as_rows(path: &Path) -> bool {
+    matches!(Input::named(path).format, Format::JsonLines | Format::Csv | Format::Tsv)
+}
+
 impl Records {
     /// Opens a file that is named as one of these formats.
     pub(super) fn open(path: &Path, encoding: Encoding) -> Result<Self, Error> {
@@ -39,8 +45,8 @@ impl Records {
                     path: path.to_owned(),
                     position: None,
                     found: "the name of another kind of file".into(),
-                    expected: "a file named .jsonl, .ndjson, .csv or .tsv, also with .gz or .zst behind, or that its lines are asked for \
-                               (--lines; --references; source and target of translations)"
+                    expected: "a file named .jsonl, .ndjson, .csv or .tsv, also with .gz or .zst behind; of a folder with others, name \
+                               those of these kinds (plain lines are read by `predict --lines` and as the two sides of translations)"
                         .into(),
                 });
             }

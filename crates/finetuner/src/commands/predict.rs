@@ -187,6 +187,14 @@ fn answer(
     many: usize,
     answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
 ) -> anyhow::Result<Ending> {
+    if let (Stream::File(path), true) = (&args.input, args.lines)
+        && labelled::is_named_as_rows(path)
+    {
+        let path = path.display();
+        return Err(
+            Usage(format!("--lines: {path} is named as a file of rows; leave --lines away, or rename it")).into()
+        );
+    }
     let (name, encoding, signals) = (Path::new("standard input"), args.encoding, listen(args)?);
     let stdin = || stdin(signals.as_ref());
     let rows = match (&args.input, args.lines) {

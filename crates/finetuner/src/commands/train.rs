@@ -11,6 +11,7 @@ use grulm_cli::{
     sections::Sections as _,
     stage::{Stage, Trained, save_smaller},
 };
+use grulm_corpus::inputs;
 use grulm_model::WEIGHTS_FILE;
 use grulm_tasks::{Provenance, bundle::weights_sha256};
 use grulm_train::RunFolder;
@@ -36,7 +37,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     let device = compute::set_up(&config.run)?;
     config.settle_precision(previous.as_ref(), device);
     let pretrained = pretrained::open(&config.finetune, &config.task)?;
-    let Ready { mut task, mut provenance, facts } = match &config.task {
+    let Ready { mut task, mut provenance, mut facts } = match &config.task {
         TaskConfig::Classification(task) => classify::assemble(&config, task, pretrained, device)?,
         TaskConfig::Generation(task) => generate::assemble(&config, task, pretrained, device)?,
         TaskConfig::Translation(task) => translate::assemble(&config, task, pretrained, device)?,
@@ -48,6 +49,11 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
         if let (Some(parent), None) = (&provenance.parent, &config.finetune.adapt) {
             previous.check_parent(parent)?;
         }
+    }
+    if let Some(section) = &config.finetune.adapt {
+        let more = if section.text.is_empty() { 0 } else { inputs("finetune.adapt.text", &section.text)?.len() };
+        let more = if more > 0 { format!(" and {}", output::count(more as u64, "file")) } else { String::new() };
+        facts.push(("adapts first".into(), format!("the language model, to the task's text{more}")));
     }
     if args.dry_run {
         output::write(&output::table(&facts))?;

@@ -94,6 +94,9 @@ impl TranslationConfig {
     pub fn validate(&self) -> Result<(), Invalid> {
         let files = "files with both sides (.jsonl, .csv, .tsv), or { source = [..], target = [..] } of plain text";
         Invalid::check("task.train", self.train.to_string(), !self.train.is_empty(), files)?;
+        for (key, files) in [("task.train", &self.train), ("task.valid", &self.valid), ("task.test", &self.test)] {
+            files.check_sides(key)?;
+        }
         check_valid_fraction(self.valid_fraction, !self.valid.is_empty())?;
         check_field_names([("source", &self.source_field), ("target", &self.target_field)])?;
         self.encoding()?;

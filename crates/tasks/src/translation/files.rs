@@ -24,8 +24,8 @@ pub enum PairFiles {
 }
 
 /// Lists of plain text files, the first of one beside the first of the other, and so on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Parallel {
     /// What is translated.
     pub source: Vec<String>,
@@ -47,6 +47,15 @@ impl PairFiles {
             Self::Rows(files) => files.is_empty(),
             Self::Parallel(Parallel { source, target }) => source.is_empty() && target.is_empty(),
         }
+    }
+
+    /// Checks that there are files of either side; `key` is the setting.
+    pub(crate) fn check_sides(&self, key: &str) -> Result<(), Invalid> {
+        let Self::Parallel(Parallel { source, target }) = self else { return Ok(()) };
+        [("source", source, target), ("target", target, source)].into_iter().try_for_each(|(side, own, other)| {
+            let allowed = "a list of plain text files, as the other side has";
+            Invalid::check(format!("{key}.{side}"), own, !own.is_empty() || other.is_empty(), allowed)
+        })
     }
 
     /// Calls `each` with every pair and the file that its source stands in, file by file. `keys` are what errors call the settings

@@ -101,7 +101,10 @@ impl Translation {
             !empty && !long
         };
         let kept: Vec<usize> = (0..data.train.len()).filter(learned).collect();
-        let allowed = format!("files with pairs of at most {} tokens a side to learn from", options.longest);
+        let allowed = format!(
+            "files with pairs of at most {} tokens a side (train.sequence_length) to learn from",
+            options.longest
+        );
         Invalid::check("task.train", format!("{} pairs", data.train.len()), !kept.is_empty(), allowed)?;
         let lengths = kept.iter().map(|&pair| data.train.lengths(pair)).collect();
         let site = Site::new(options.seed).at(options.stage).named("batches");

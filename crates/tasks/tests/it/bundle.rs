@@ -110,7 +110,11 @@ fn what_does_not_belong_together_is_refused() {
         check(|folder| fs::write(folder.join(file), [0xff, 0, 0x7b]).unwrap(), file, "");
     }
     check(|folder| fs::write(folder.join("task.json"), [0xff]).unwrap(), "task.json", "");
-    check(|folder| fs::remove_file(folder.join("task.json")).unwrap(), "", "neither there; expected a bundle folder");
+    check(
+        |folder| fs::remove_file(folder.join("task.json")).unwrap(),
+        "",
+        "a folder with neither of both; expected a bundle folder",
+    );
 }
 
 #[test]
