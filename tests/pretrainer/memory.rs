@@ -48,6 +48,10 @@ fn ten_thousand_steps_take_no_more_memory_than_the_first_thousand() {
 fn a_model_without_room_names_a_weight() {
     let place = Workplace::new();
     place.succeed("prepare -c c.toml");
+    // More than any machine has; a plan says so.
+    let planned =
+        place.run("run -c c.toml --dry-run --set model.embedding=65536 --set model.hidden=65536 --set model.layers=64");
+    assert!(planned.status == Some(0) && planned.stderr.contains("make the model smaller"), "{}", planned.stderr);
     let args = "train -c c.toml --set model.embedding=16384 --set model.hidden=16384";
     // In KiB, with what is only reserved.
     let limited = "ulimit -v 3000000; exec \"$0\" \"$@\"";

@@ -87,6 +87,22 @@ fn size_of(inputs: &[Input]) -> anyhow::Result<u64> {
     inputs.iter().map(size).sum()
 }
 
+/// Warns where the model of `config` is larger than memory, before anything is prepared for it.
+///
+/// # Errors
+/// When the tokenizer's file cannot be used.
+pub(crate) fn warn_of_memory(config: &PretrainConfig, device: Device) -> anyhow::Result<()> {
+    Size::of(config, vocab_size(&config.tokenizer)?).warn_if_larger_than(installed_memory(), device);
+    Ok(())
+}
+
+/// Memory of this machine in bytes, where the system tells.
+fn installed_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
 /// Says what `train` would do, with the tokens and vocabulary of `manifest` where the corpus is prepared.
 ///
 /// # Errors
@@ -97,6 +113,7 @@ pub(crate) fn training(config: &PretrainConfig, manifest: Option<&Manifest>, dev
         None => vocab_size(&config.tokenizer)?,
     };
     let size = Size::of(config, vocab);
+    size.warn_if_larger_than(installed_memory(), device);
     let compute = config.compute(device);
     let batch = batch_tokens(&config.train);
     let row = |name: &str, value: String| (name.to_owned(), value);
@@ -174,6 +191,20 @@ impl Size {
         let total = parts.iter().fold(0u64, |total, (_, size)| total.saturating_add(*size));
         let list: Vec<_> = parts.iter().map(|(name, size)| format!("{name} {}", bytes(*size))).collect();
         format!("about {} ({}), and that of libtorch itself", bytes(total), list.join(", "))
+    }
+
+    /// Warns where what training keeps from step to step alone has no room in so many bytes.
+    fn warn_if_larger_than(&self, installed: Option<u64>, device: Device) {
+        let kept = self.checkpoint().saturating_add(self.parameters.saturating_mul(F32));
+        if let (Some(installed), Device::Cpu) = (installed, device)
+            && kept > installed
+        {
+            tracing::warn!(
+                "weights, gradients and the optimizer's state take {}, and this machine has {} of memory: make the model smaller",
+                bytes(kept),
+                bytes(installed)
+            );
+        }
     }
 
     fn checkpoint(&self) -> u64 {

@@ -52,6 +52,9 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
     if args.dry_run {
         return dry_run(&config, device, done);
     }
+    if !done {
+        estimate::warn_of_memory(&config, device)?;
+    }
     let corpus = prepare_corpus(&config)?.corpus;
     let best = if done {
         tracing::info!(
