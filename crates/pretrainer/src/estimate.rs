@@ -87,13 +87,12 @@ fn size_of(inputs: &[Input]) -> anyhow::Result<u64> {
     inputs.iter().map(size).sum()
 }
 
-/// Warns where the model of `config` is larger than memory, before anything is prepared for it.
-///
-/// # Errors
-/// When the tokenizer's file cannot be used.
-pub(crate) fn warn_of_memory(config: &PretrainConfig, device: Device) -> anyhow::Result<()> {
-    Size::of(config, vocab_size(&config.tokenizer)?).warn_if_larger_than(installed_memory(), device);
-    Ok(())
+/// Warns where the model of `config` is larger than memory, before anything is prepared for it. What is wrong with the tokenizer's
+/// file is said there.
+pub(crate) fn warn_of_memory(config: &PretrainConfig, device: Device) {
+    if let Ok(vocab) = vocab_size(&config.tokenizer) {
+        Size::of(config, vocab).warn_if_larger_than(installed_memory(), device);
+    }
 }
 
 /// Memory of this machine in bytes, where the system tells.

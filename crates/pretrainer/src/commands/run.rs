@@ -53,7 +53,7 @@ pub(crate) fn run(args: &TrainArgs) -> anyhow::Result<Ending> {
         return dry_run(&config, device, done);
     }
     if !done {
-        estimate::warn_of_memory(&config, device)?;
+        estimate::warn_of_memory(&config, device);
     }
     let corpus = prepare_corpus(&config)?.corpus;
     let best = if done {
