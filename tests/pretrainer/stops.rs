@@ -95,7 +95,9 @@ fn a_damaged_newest_checkpoint_is_passed_over() {
 #[test]
 fn a_budget_fixes_the_length_of_a_run() {
     let place = Workplace::new();
-    place.succeed("run -c c.toml --set train.budget=2s");
+    let ran = place.run("run -c c.toml --set train.budget=2s --set train.steps=10");
+    assert_eq!(ran.status, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("train.steps and train.epochs are not used"), "{}", ran.stderr);
     let ran = place.run("train -c c.toml --set train.budget=2s --resume --set train.steps=1000000");
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("`train.steps` = 1000000, but train.budget fixed"), "{}", ran.stderr);
