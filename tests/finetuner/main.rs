@@ -11,6 +11,7 @@ mod faults;
 mod killing;
 mod kills;
 mod pipeline;
+mod plans;
 #[path = "../program.rs"]
 mod program;
 mod resume;

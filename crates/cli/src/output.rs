@@ -105,6 +105,15 @@ pub fn bytes(number: u64) -> String {
     format!("{value:.1} TB")
 }
 
+/// Seconds as "89 s", "10 minutes" or "2.0 hours".
+pub fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} minutes", s / 60.0),
+        s => format!("{:.1} hours", s / 3600.0),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +138,9 @@ mod tests {
         assert_eq!(bytes(u64::MAX), "18446744.1 TB");
         for (number, expect) in [(0, "0 steps"), (1, "1 step"), (1000, "1,000 steps")] {
             assert_eq!(count(number, "step"), expect);
+        }
+        for (seconds, expect) in [(0.4, "0 s"), (89.0, "89 s"), (600.0, "10 minutes"), (7200.0, "2.0 hours")] {
+            assert_eq!(duration(seconds), expect);
         }
     }
 

@@ -51,6 +51,7 @@ pub(crate) fn assemble(
         check_test(&task.test, texts.examples.len())?;
     }
     warn_of_unknown(&data.train, &tokenizer, &folder);
+    warn_of_rare_labels(&data);
     let settings = ClassifierSettings {
         labels: data.labels.clone(),
         pool: task.pool,
@@ -117,6 +118,24 @@ fn warn_of_unknown(texts: &LabelledTexts, tokenizer: &Tokenizer, folder: &Path) 
         );
     }
 }
+
+/// Says which labels hardly any text has: they may be mistyped, and are not learned.
+fn warn_of_rare_labels(data: &TrainingData) {
+    let labels = &data.train.labels;
+    if labels.len() < RARE * 100 {
+        return;
+    }
+    let texts_of = |place| labels.iter().filter(|&&own| own as usize == place).count();
+    let rare: Vec<_> = (0..data.labels.len()).filter(|&place| texts_of(place) < RARE).collect();
+    if let Some(&first) = rare.first() {
+        let others = if rare.len() > 1 { format!(" (and those of {} others)", rare.len() - 1) } else { String::new() };
+        let texts = count(texts_of(first) as u64, "training text");
+        tracing::warn!("{texts} with the label {:?}{others}: is it mistyped? So few teach nothing", data.labels[first]);
+    }
+}
+
+/// Fewer texts of a label than this are worth a word, where there are some hundred times as many in all.
+const RARE: usize = 3;
 
 /// Percent of unknown tokens that is worth a word.
 const MUCH_UNKNOWN: f64 = 2.0;

@@ -91,6 +91,29 @@ pub(crate) enum TaskConfig {
     QuestionAnswering(QuestionAnsweringConfig),
 }
 
+impl TaskConfig {
+    /// The names of the files to learn from, to validate with and to test with.
+    fn files(&self) -> [(&'static str, Vec<&String>); 3] {
+        let [train, valid, test] = match self {
+            Self::Classification(task) => [&task.train, &task.valid, &task.test].map(|files| files.iter().collect()),
+            Self::Generation(task) => [&task.train, &task.valid, &task.test].map(|files| files.iter().collect()),
+            Self::QuestionAnswering(task) => [&task.train, &task.valid, &task.test].map(|files| files.iter().collect()),
+            Self::Translation(task) => [&task.train, &task.valid, &task.test].map(|files| files.names().collect()),
+        };
+        [("task.train", train), ("task.valid", valid), ("task.test", test)]
+    }
+
+    /// Warns of files that are named for two purposes, so that figures are better than the model.
+    pub(crate) fn warn_of_repeated_files(&self) {
+        let [train, valid, test] = self.files();
+        for ((first, files), (second, others)) in [(&train, &valid), (&train, &test), (&valid, &test)] {
+            if let Some(file) = others.iter().find(|file| files.contains(file)) {
+                tracing::warn!("{second} names {file:?} as {first} does: its figures will be better than the model is");
+            }
+        }
+    }
+}
+
 impl Default for TaskConfig {
     fn default() -> Self {
         Self::Classification(ClassificationConfig::default())

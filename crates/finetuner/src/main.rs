@@ -6,6 +6,7 @@ mod classify;
 mod cli;
 mod commands;
 mod config;
+mod estimate;
 mod generate;
 mod pretrained;
 mod ready;

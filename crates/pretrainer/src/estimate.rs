@@ -4,13 +4,13 @@ use anyhow::Context as _;
 use grulm_cli::{
     compute::device_name,
     exit::Ending,
-    output::{self, bytes, count, grouped},
+    output::{self, bytes, count, duration, grouped},
     sections::Sections as _,
 };
 use grulm_corpus::{Input, Manifest, Split, Tokenizer, TokenizerConfig, TokenizerKind, inputs};
 use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
-use grulm_train::{OptimizerKind, TrainConfig};
+use grulm_train::TrainConfig;
 use serde_json::json;
 use tch::Device;
 
@@ -166,10 +166,7 @@ impl Size {
             widths.iter().map(|(input, hidden)| 3 * hidden * (input + hidden)).sum::<u64>() + vocab * output;
         Self {
             parameters: model.weight_count(i64::try_from(vocab).unwrap_or(i64::MAX)),
-            optimizer: match train.optimizer {
-                OptimizerKind::AdamW => 2,
-                OptimizerKind::Sgd => u64::from(train.momentum > 0.0),
-            },
+            optimizer: train.optimizer_numbers(),
             activations: batch.saturating_mul(kept).saturating_mul(directions),
             // The logits, their logarithms and their gradient.
             logits: batch.saturating_mul(3).saturating_mul(vocab),
@@ -230,7 +227,6 @@ fn time(
     device: Device,
 ) -> anyhow::Result<String> {
     if let Some(budget) = train.budget {
-        let budget = humantime::format_duration(budget.0);
         return Ok(format!("{budget}, the budget, evaluations and checkpoints included"));
     }
     let Some(steps) = train.steps.or_else(|| batches.map(|batches| train.total_steps(batches))) else {
@@ -245,14 +241,6 @@ fn time(
         EFFICIENCY * 100.0,
         speed / 1e9
     ))
-}
-
-fn duration(seconds: f64) -> String {
-    match seconds {
-        s if s < 90.0 => format!("{s:.0} s"),
-        s if s < 5400.0 => format!("{:.0} minutes", s / 60.0),
-        s => format!("{:.1} hours", s / 3600.0),
-    }
 }
 
 #[cfg(test)]
@@ -287,12 +275,5 @@ mod tests {
         check(TokenizerKind::Char, None, 1);
         check(TokenizerKind::Byte, None, 1);
         check(TokenizerKind::Byte, Some("tokenizer.json"), 4);
-    }
-
-    #[test]
-    fn durations_for_people() {
-        for (seconds, expect) in [(0.4, "0 s"), (89.0, "89 s"), (600.0, "10 minutes"), (7200.0, "2.0 hours")] {
-            assert_eq!(duration(seconds), expect);
-        }
     }
 }

@@ -65,7 +65,21 @@ impl Speed {
     }
 }
 
-fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: Duration) -> Result<Speed, Error> {
+/// Seconds that an update takes here with all layers learning that ever do: the median of those that are made in about `longest`,
+/// a few at least. The weights and what `task` carries are as before when this returns.
+///
+/// # Errors
+/// When settings cannot be used, or the task fails.
+pub fn seconds_a_step(task: &mut dyn Task, options: &Options<'_>, longest: Duration) -> Result<f64, Error> {
+    options.config.validate()?;
+    let before = Snapshot::take(task)?;
+    let timed = time_updates(task, options, longest).map_err(|error| error.with_sizes(options.config));
+    before.restore(task)?;
+    timed.map(|(_, _, median)| median)
+}
+
+/// Makes updates for about so long. Returns what made them, how many there were, and the median of their seconds.
+fn time_updates(task: &mut dyn Task, options: &Options<'_>, longest: Duration) -> Result<(Updater, u64, f64), Error> {
     let &Options { seed, stage, config, stop, .. } = options;
     // The slowest steps are those in which all layers learn that ever do.
     let layers = LayerSettings { unfreeze: Unfreeze::None, ..options.layers };
@@ -85,14 +99,19 @@ fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: 
         step += 1;
     }
     times.sort_by(f64::total_cmp);
-    let median = times.get(times.len() / 2).copied().unwrap_or(0.0);
+    Ok((updater, step, times.get(times.len() / 2).copied().unwrap_or(0.0)))
+}
+
+fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: Duration) -> Result<Speed, Error> {
+    let &Options { seed, stage, stop, .. } = options;
+    let (updater, steps, step) = time_updates(task, options, longest)?;
     let start = Instant::now();
     if stop.signal().is_none() {
         task.evaluate()?;
     }
     let evaluation = start.elapsed().as_secs_f64();
     let part = run_dir.join(FOLDER).join(format!("probe{PART}"));
-    let mut state = TrainState::new(seed, stage, step);
+    let mut state = TrainState::new(seed, stage, steps);
     // Disks sync in another time each time: the slowest counts.
     let (begun, mut checkpoint) = (Instant::now(), 0f64);
     for written in 0..CHECKPOINTS {
@@ -103,7 +122,7 @@ fn measure(task: &mut dyn Task, options: &Options<'_>, run_dir: &Path, longest: 
             removed?;
         }
     }
-    Ok(Speed { step: median, evaluation, checkpoint })
+    Ok(Speed { step, evaluation, checkpoint })
 }
 
 /// The probe's part of the learning rate: numbers that grow without bound would take another time.

@@ -1,6 +1,10 @@
 //! The `[train]` section of a config file.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{
+    fmt::{self, Display, Formatter},
+    path::PathBuf,
+    time::Duration,
+};
 
 use grulm_config::Invalid;
 use grulm_kernels::Precision;
@@ -146,15 +150,11 @@ impl TrainConfig {
         if let Some(epochs) = self.epochs {
             number("epochs", epochs, epochs > 0.0, "above 0")?;
         }
-        if let Some(Budget(budget)) = self.budget
-            && budget < SHORTEST_BUDGET
+        if let Some(budget) = self.budget
+            && budget.0 < SHORTEST_BUDGET
         {
-            let found = humantime::format_duration(budget).to_string();
-            return Err(Invalid::new(
-                "train.budget",
-                found,
-                "a duration of at least 1s, such as \"10m\" or \"1h 30m\"",
-            ));
+            let allowed = "a duration of at least 1s, such as \"10m\" or \"1h 30m\"";
+            return Err(Invalid::new("train.budget", budget.to_string(), allowed));
         }
         let counts = [
             ("steps", self.steps.unwrap_or(1)),
@@ -172,6 +172,15 @@ impl TrainConfig {
             }
         }
         Ok(())
+    }
+
+    /// Numbers that the optimizer keeps for each weight.
+    #[must_use]
+    pub fn optimizer_numbers(&self) -> u64 {
+        match self.optimizer {
+            OptimizerKind::AdamW => 2,
+            OptimizerKind::Sgd => u64::from(self.momentum > 0.0),
+        }
     }
 
     /// The penalties of language modelling.
@@ -269,9 +278,15 @@ impl PrecisionSetting {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Budget(pub Duration);
 
+impl Display for Budget {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
 impl Serialize for Budget {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(self.0))
+        serializer.collect_str(self)
     }
 }
 

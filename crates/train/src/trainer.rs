@@ -12,7 +12,7 @@ use crate::{
     Error, StopFlag,
     budget::Speed,
     checkpoint,
-    config::{Budget, TrainConfig},
+    config::TrainConfig,
     divergence::{OnDivergence, rate_factor, roll_back},
     layers::{LayerSettings, Layers},
     recorder::{Recorder, Training},
@@ -160,17 +160,17 @@ pub fn train(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>) -> 
 fn total_steps(task: &mut dyn Task, folder: &RunFolder, options: &Options<'_>, begun: Instant) -> Result<u64, Error> {
     let config = options.config;
     let epoch = task.batches_per_epoch();
-    let Some(Budget(budget)) = config.budget else { return Ok(config.total_steps(epoch)) };
+    let Some(budget) = config.budget else { return Ok(config.total_steps(epoch)) };
     if config.steps.is_some() || config.epochs.is_some() {
         tracing::warn!("train.budget says how long training takes; train.steps and train.epochs are not used");
     }
-    let speed = Speed::measure(task, options, folder.path(), budget).map_err(|error| error.with_sizes(config))?;
-    let left = budget.saturating_sub(begun.elapsed()).as_secs_f64();
+    let speed = Speed::measure(task, options, folder.path(), budget.0).map_err(|error| error.with_sizes(config))?;
+    let left = budget.0.saturating_sub(begun.elapsed()).as_secs_f64();
     let total = speed.steps_within(left, config.evaluate_every(epoch), config.checkpoint_every);
     tracing::info!(
         "{} s are left of the budget of {}: {total} steps of {:.1} ms, {:.2} s an evaluation, {:.2} s a checkpoint",
         left.round(),
-        humantime::format_duration(budget),
+        budget,
         speed.step * 1e3,
         speed.evaluation,
         speed.checkpoint

@@ -158,12 +158,19 @@ impl<R: Read> Table<R> {
         match self.header.iter().position(|name| name == field) {
             Some(column) => Ok(column),
             None if self.header.is_empty() => Ok(0),
-            None => Err(Error::Format {
-                path: path.to_owned(),
-                position: None,
-                found: column_missing(field, self.header.iter()),
-                expected: format!("a header row with the column `{field}`{}", in_brackets(key)),
-            }),
+            None => {
+                let parted = if self.header.len() == 1 && self.header[0].contains(';') {
+                    "; columns are parted by commas in .csv files and by tabs in .tsv files, not by semicolons"
+                } else {
+                    ""
+                };
+                Err(Error::Format {
+                    path: path.to_owned(),
+                    position: None,
+                    found: column_missing(field, self.header.iter()),
+                    expected: format!("a header row with the column `{field}`{}{parted}", in_brackets(key)),
+                })
+            }
         }
     }
 

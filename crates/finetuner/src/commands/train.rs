@@ -22,6 +22,7 @@ use crate::{
     adapt::adapt,
     answer, classify,
     config::{FinetuneConfig, TaskConfig},
+    estimate::estimate,
     generate, pretrained,
     ready::{Ready, TASK_STAGE},
     translate,
@@ -36,6 +37,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     previous::check(previous.as_ref(), &config, start)?;
     let device = compute::set_up(&config.run)?;
     config.settle_precision(previous.as_ref(), device);
+    config.task.warn_of_repeated_files();
     let pretrained = pretrained::open(&config.finetune, &config.task)?;
     let Ready { mut task, mut provenance, mut facts } = match &config.task {
         TaskConfig::Classification(task) => classify::assemble(&config, task, pretrained, device)?,
@@ -56,6 +58,7 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
         facts.push(("adapts first".into(), format!("the language model, to the task's text{more}")));
     }
     if args.dry_run {
+        facts.extend(estimate(&config, task.as_mut())?);
         output::write(&output::table(&facts))?;
         return Ok(Ending::Done);
     }

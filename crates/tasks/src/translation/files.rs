@@ -49,6 +49,15 @@ impl PairFiles {
         }
     }
 
+    /// All names, those of either side.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let (files, others): (&[String], &[String]) = match self {
+            Self::Rows(files) => (files, &[]),
+            Self::Parallel(Parallel { source, target }) => (source, target),
+        };
+        files.iter().chain(others)
+    }
+
     /// Checks that there are files of either side; `key` is the setting.
     pub(crate) fn check_sides(&self, key: &str) -> Result<(), Invalid> {
         let Self::Parallel(Parallel { source, target }) = self else { return Ok(()) };

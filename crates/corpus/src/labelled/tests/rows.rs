@@ -135,6 +135,9 @@ fn what_is_wrong_with_a_table_is_named() {
     };
     check("a.csv", "text,y\n", Labels::Required, &["a.csv: no `label` beside `text`, `y`", "(task.label_field)"]);
     check("a.tsv", "label\ttxt\n", Labels::Optional, &["a.tsv: no `text` beside `label`, `txt`", "(task.text_field)"]);
+    let semicolons =
+        &["a.csv: no `text` beside `text;label`", "parted by commas in .csv files and by tabs in .tsv files"];
+    check("a.csv", "text;label\na;b\n", Labels::Required, semicolons);
     check("a.csv", "text,label\na,b\nc\n", Labels::Required, &["a.csv:2: 1 fields on line 3", "expected 2"]);
     check("a.csv", "text,label\na,b\nc,\n", Labels::Required, &["a.csv:2: `label` is empty"]);
     for name in ["a.txt", "a.parquet", "a", "a.json.gz"] {
