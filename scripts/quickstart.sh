@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # From a fresh clone to a small language model and sentences of its own: libtorch, a release build, `pretrainer run` on the
-# sample corpus, generated text. Under ten minutes on two cores, most of it the build. Everything it makes is ignored by git.
+# sample corpus, generated text. Some ten minutes on two cores, most of it the build. Everything it makes is ignored by git.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

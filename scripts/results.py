@@ -44,9 +44,12 @@ def pretrained(folder, config):
     peak = max(line.get("peak_mib", 0) for line in lines)
     model, scores = config["model"], test["scores"]
     budget = config["train"].get("budget")
+    widths = [str(model["hidden"])] * model["layers"]
+    if model["tie_weights"] and not model["projection"]:
+        widths[-1] = str(model["embedding"])
     return [
         f"`{folder}`",
-        f"{model['layers']} x {model['hidden']}, embedding {model['embedding']}",
+        f"layers of {', '.join(widths)}, embedding {model['embedding']}",
         f"{best['step']:,}",
         f"{seconds / 60:.0f}" + (f" (budget {budget})" if budget else ""),
         f"{speeds[len(speeds) // 2]:,.0f}",

@@ -182,7 +182,7 @@ fn what_is_typed_wrongly_is_named() {
         ("evaluate model --data test.jsonl --errors none/wrong.jsonl", 1, "none/wrong.jsonl"),
         ("evaluate model --data test.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
-        ("predict model --input none.jsonl --output out.jsonl", 1, "none.jsonl"),
+        ("predict model --input none.jsonl --output out.jsonl", 2, "--input none.jsonl: there is no such file"),
         ("predict model --input test.jsonl --batch-size 0", 2, "--batch-size"),
         ("predict model --input test.jsonl --output out.csv", 2, "rows are written as JSON Lines"),
         ("predict model --input test.jsonl --encoding utf8mb4", 2, "--encoding"),

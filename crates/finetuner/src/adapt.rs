@@ -17,11 +17,7 @@ use grulm_train::{ADAPT, LayerSettings, PrecisionSetting, RunFolder, Start, Trai
 use serde::Serialize;
 use tch::Device;
 
-use crate::{
-    config::{AdaptSection, FinetuneConfig},
-    pretrained,
-    ready::provenance,
-};
+use crate::{config::FinetuneConfig, pretrained, ready::provenance, section::AdaptSection};
 
 /// The number of this stage; that of the task is 1.
 const ADAPT_STAGE: u64 = 0;
@@ -46,7 +42,8 @@ pub(crate) fn adapt(
     device: Device,
 ) -> anyhow::Result<Trained> {
     let dir = config.run.dir.join(ADAPT);
-    let Basis { folder, tokenizer, cleaner, weights_sha256, .. } = pretrained::open(&config.finetune, &config.task)?;
+    let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } =
+        pretrained::open(&config.finetune, &config.task)?;
     let more = ("finetune.adapt.text", section.text.as_slice());
     let (train, valid) = read_text(task, more, &cleaner, &tokenizer)?;
     let origin = newest_origin(&dir)?;
@@ -57,9 +54,7 @@ pub(crate) fn adapt(
         return Ok(Trained::Best(best));
     }
     let mut model = LanguageModel::open(&folder, device)?;
-    if let Some(dropout) = &config.finetune.dropout {
-        model.set_dropout(dropout.clone());
-    }
+    model.set_dropout(config.finetune.sizes(&shape.model).dropout);
     let mut settings = section.train.clone();
     if settings.precision == PrecisionSetting::Auto {
         settings.precision = config.train.precision;

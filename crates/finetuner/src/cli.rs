@@ -50,7 +50,7 @@ pub(crate) enum Command {
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The examples: files, folders or globs, with the fields of the model's training data (.jsonl .csv .tsv, plain or .gz/.zst)
+    /// The examples: files, folders or globs, with the fields of the model's training data (.jsonl .csv .tsv, plain or .gz/.zst; questions also as SQuAD's .json)
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) data: Vec<String>,
     /// What the files are in that have no byte order mark: a WHATWG label ("windows-1252", "gb18030"), or "auto"
@@ -85,7 +85,7 @@ pub(crate) struct EvaluateArgs {
 pub(crate) struct PredictArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// What to predict for: .jsonl .csv .tsv, plain or .gz/.zst; - is JSON lines on standard input
+    /// What to predict for: .jsonl .csv .tsv, plain or .gz/.zst, and for questions SQuAD's .json; - is JSON lines on standard input
     #[arg(long, default_value = "-", value_name = "FILE|-")]
     pub(crate) input: Stream,
     /// What the input is in, unless it has a byte order mark: a WHATWG label ("windows-1252", "gb18030"), or "auto"; the output is

@@ -1,18 +1,19 @@
 //! The config file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use grulm_cli::sections::Sections;
 use grulm_config::{Invalid, Validate};
-use grulm_model::{DropoutConfig, ModelConfig};
 use grulm_tasks::{
     classification::ClassificationConfig,
     generation::{GenerationConfig, GenerationFormat},
     question_answering::QuestionAnsweringConfig,
     translation::TranslationConfig,
 };
-use grulm_train::{LayerSettings, RunConfig, TrainConfig, Unfreeze};
+use grulm_train::{RunConfig, TrainConfig};
 use serde::{Deserialize, Serialize};
+
+use crate::section::FinetuneSection;
 
 /// A config file, section by section. Keys that are not in the file have defaults.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,55 +26,6 @@ pub(crate) struct FinetuneConfig {
     /// What is learned, and from which files.
     pub(crate) task: TaskConfig,
     /// How it is trained.
-    pub(crate) train: TrainConfig,
-}
-
-/// `[finetune]`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct FinetuneSection {
-    /// The pretrained language model: a bundle, or a run folder, which means its best checkpoint. Tokenizer and cleaning are
-    /// its own.
-    pub(crate) pretrained: PathBuf,
-    /// Starts from random weights of the same sizes instead, to compare.
-    pub(crate) from_scratch: bool,
-    /// Layers that stay as they are, counted from the input: 1 is the embedding, 2 the first GRU layer as well, and so on.
-    pub(crate) freeze_layers: usize,
-    /// "none": all other layers learn from the start; "gradual": the head first, then one more layer each epoch.
-    pub(crate) unfreeze: Unfreeze,
-    /// The learning rate of each layer is that of the layer above times this, in `0..=1`.
-    pub(crate) layer_decay: f64,
-    /// Pulls the weights back to the pretrained ones: this times the sum of squared differences is added to the loss.
-    pub(crate) l2_sp: f64,
-    /// Dropout rates of the encoder; those of the pretrained model where not set.
-    pub(crate) dropout: Option<DropoutConfig>,
-    /// Goes on with language modelling on the task's own text first.
-    pub(crate) adapt: Option<AdaptSection>,
-}
-
-impl Default for FinetuneSection {
-    fn default() -> Self {
-        let LayerSettings { freeze_layers, unfreeze, layer_decay, l2_sp } = LayerSettings::default();
-        Self {
-            pretrained: PathBuf::new(),
-            from_scratch: false,
-            freeze_layers,
-            unfreeze,
-            layer_decay,
-            l2_sp,
-            dropout: None,
-            adapt: None,
-        }
-    }
-}
-
-/// `[finetune.adapt]`: language modelling on the task's text, as in ULMFiT (arXiv 1801.06146), before the task is learned.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(crate) struct AdaptSection {
-    /// More text of the kind, without labels: files, folders, globs.
-    pub(crate) text: Vec<String>,
-    /// How it is trained; the keys of `[train]`.
     pub(crate) train: TrainConfig,
 }
 
@@ -162,51 +114,6 @@ impl FinetuneConfig {
         }
         let adapts = self.finetune.adapt.is_some() && !matches!(self.task, TaskConfig::Classification(_));
         Invalid::check("finetune.adapt", "a table", !adapts, "a table where task.kind is \"classification\"")
-    }
-}
-
-impl FinetuneSection {
-    fn validate(&self) -> Result<(), Invalid> {
-        let named = !self.pretrained.as_os_str().is_empty();
-        Invalid::check("finetune.pretrained", &self.pretrained, named, "a bundle or run folder of `pretrainer`")?;
-        Invalid::check_range("finetune.layer_decay", self.layer_decay, f64::MIN_POSITIVE..=1.0)?;
-        Invalid::check_range("finetune.l2_sp", self.l2_sp, 0.0..f64::INFINITY)?;
-        let allowed = "0, since nothing is pretrained (finetune.from_scratch)";
-        Invalid::check(
-            "finetune.freeze_layers",
-            self.freeze_layers,
-            self.freeze_layers == 0 || !self.from_scratch,
-            allowed,
-        )?;
-        Invalid::check("finetune.l2_sp", self.l2_sp, self.l2_sp == 0.0 || !self.from_scratch, allowed)?;
-        if let Some(dropout) = &self.dropout {
-            dropout.validate("finetune.dropout")?;
-        }
-        if let Some(adapt) = &self.adapt {
-            Invalid::check(
-                "finetune.from_scratch",
-                true,
-                !self.from_scratch,
-                "false, since there is [finetune.adapt]",
-            )?;
-            let nested = |invalid: Invalid| Invalid { key: format!("finetune.adapt.{}", invalid.key), ..invalid };
-            adapt.train.validate().map_err(nested)?;
-            let allowed = "not set: adaptation starts from finetune.pretrained";
-            Invalid::check("finetune.adapt.train.init", &adapt.train.init, adapt.train.init.is_none(), allowed)?;
-        }
-        Ok(())
-    }
-
-    /// Sizes like those of the pretrained model, with the dropouts of fine-tuning.
-    pub(crate) fn sizes(&self, pretrained: &ModelConfig) -> ModelConfig {
-        let dropout = self.dropout.as_ref().unwrap_or(&pretrained.dropout).clone();
-        ModelConfig { dropout, ..pretrained.clone() }
-    }
-
-    /// Which layers learn.
-    pub(crate) fn layers(&self) -> LayerSettings {
-        let &Self { freeze_layers, unfreeze, layer_decay, l2_sp, .. } = self;
-        LayerSettings { freeze_layers, unfreeze, layer_decay, l2_sp }
     }
 }
 

@@ -11,6 +11,7 @@ mod generate;
 mod pretrained;
 mod ready;
 mod report;
+mod section;
 mod translate;
 
 use grulm_cli::exit::{finish, of_config, parse};

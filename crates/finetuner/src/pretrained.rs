@@ -6,7 +6,7 @@ use grulm_tasks::{
     BundleModel as _, bundle::Basis, classification::Classifier, generation::Completer, question_answering::Answerer,
 };
 
-use crate::config::{FinetuneSection, TaskConfig};
+use crate::{config::TaskConfig, section::FinetuneSection};
 
 /// Bundles that hold a language model.
 const LANGUAGE_MODELS: [&str; 2] = [LanguageModel::KIND, Completer::KIND];

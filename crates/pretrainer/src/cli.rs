@@ -83,7 +83,7 @@ impl From<PrecisionArg> for Packing {
 pub(crate) struct EvaluateArgs {
     #[command(flatten)]
     pub(crate) model: ModelArgs,
-    /// The text: files, folders or globs (.txt .jsonl .csv .tsv .parquet, plain or .gz/.zst); read and cleaned as the model's
+    /// The text: files, folders or globs (.txt .jsonl .csv .tsv, plain or .gz/.zst, and .parquet); read and cleaned as the model's
     /// corpus was
     #[arg(long, required = true, num_args = 1.., value_name = "FILE")]
     pub(crate) text: Vec<String>,

@@ -125,6 +125,7 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
     if args.lines {
         return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
     }
+    check_input(args)?;
     let signals = listen(args)?;
     let questions = match &args.input {
         Stream::File(path) => labelled::open_questions(path, Labels::Optional, args.encoding)?,
@@ -195,6 +196,7 @@ fn answer(
             Usage(format!("--lines: {path} is named as a file of rows; leave --lines away, or rename it")).into()
         );
     }
+    check_input(args)?;
     let (name, encoding, signals) = (Path::new("standard input"), args.encoding, listen(args)?);
     let stdin = || stdin(signals.as_ref());
     let rows = match (&args.input, args.lines) {
@@ -204,6 +206,16 @@ fn answer(
         (Stream::Standard, true) => labelled::lines_from_reader(stdin(), name, &fields.text, encoding)?,
     };
     write((args, signals.as_ref()), rows, many, answers, |row| row.record, args.lines.then_some(key))
+}
+
+/// A file that is not there is bad usage.
+fn check_input(args: &PredictArgs) -> Result<(), Usage> {
+    match &args.input {
+        Stream::File(path) if !path.exists() => {
+            Err(Usage(format!("--input {}: there is no such file", path.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What stops the writing of a file, of which half is not left behind.
