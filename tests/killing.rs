@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    process::Stdio,
+    process::{Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -44,6 +44,18 @@ pub(crate) struct Ordeal<'a> {
 }
 
 impl Workplace {
+    /// Gives a command, and sends it `signal` ("-TERM", say) as soon as `ready`.
+    #[cfg(unix)]
+    pub(crate) fn signal(&self, args: &str, signal: &str, ready: impl Fn() -> bool) -> Ran {
+        let child = self.command(args).stdout(Stdio::null()).spawn().unwrap();
+        let begun = Instant::now();
+        while !ready() && begun.elapsed() < Duration::from_secs(60) {
+            sleep(Duration::from_millis(2));
+        }
+        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+        Ran::of(child.wait_with_output().unwrap())
+    }
+
     /// The time that a command takes.
     pub(crate) fn time(&self, args: &str) -> Duration {
         let begun = Instant::now();

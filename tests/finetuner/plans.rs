@@ -57,4 +57,9 @@ fn what_looks_like_a_mistake_is_warned_of() {
         &["task.test names \"train.jsonl\" as task.train does: its figures will be better"],
     );
     check("--set task.test=[\"valid.jsonl\"]", &["task.test names \"valid.jsonl\" as task.valid does"]);
+    let mut text = "A text of many words, none of which is odd.\n".repeat(100).into_bytes();
+    text[500] = 0xff;
+    fs::write(place.path("odd.txt"), text).unwrap();
+    let generation = "{kind=\"generation\",train=[\"odd.txt\"]}";
+    check(&format!("--set task={generation}"), &["odd.txt: 1 undecodable characters became U+FFFD"]);
 }

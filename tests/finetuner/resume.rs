@@ -68,6 +68,23 @@ fn every_stage_resumes_bit_for_bit() {
     assert!(trace(&place, "rolls") == whole, "stopped before the first step");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_signal_stops_either_stage_after_a_checkpoint() {
+    let place = Workplace::new();
+    let args = format!("train -c c.toml {STAGES} --set finetune.adapt.train.log_every=1 --set train.log_every=1");
+    place.succeed(&format!("{args} --set run.dir=whole"));
+    for (stage, signal, status) in [("model/adapt", "-TERM", 143), ("model", "-INT", 130)] {
+        let lines = || fs::read_to_string(place.path(stage).join("metrics.jsonl")).unwrap_or_default().lines().count();
+        let ran = place.signal(&format!("{args} --resume"), signal, || lines() >= 3);
+        assert_eq!(ran.status, Some(status), "{stage}: {}", ran.stderr);
+        assert!(ran.stderr.contains("which is saved"), "{stage}: {}", ran.stderr);
+        assert!(place.path(stage).join("last").is_file());
+    }
+    place.succeed(&format!("{args} --resume"));
+    assert!(trace(&place, "model") == trace(&place, "whole"));
+}
+
 #[test]
 fn a_run_is_not_replaced_or_mixed_up_unasked() {
     let place = Workplace::new();

@@ -1,12 +1,6 @@
 //! Runs that stop and go on.
 
-use std::{
-    process::{Command, Stdio},
-    thread::sleep,
-    time::{Duration, Instant},
-};
-
-use crate::program::{Ran, Workplace};
+use crate::program::Workplace;
 
 /// The newest checkpoint's files, and the record of training.
 fn state(place: &Workplace, run: &str) -> Vec<Vec<u8>> {
@@ -48,6 +42,11 @@ fn a_run_folder_is_not_overwritten_by_accident() {
     check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
     let config = place.read("model/config.toml");
     check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
+    place.succeed("train -c c.toml --set run.dir=epochs --set train.epochs=0.5");
+    check(
+        "train -c c.toml --resume --set run.dir=epochs --set train.epochs=0.1",
+        &["`train.epochs` = 0.1: allowed: 0.", " or more, which the run was begun with"],
+    );
     assert_eq!(place.read("model/config.toml"), config, "a refusal changes nothing");
     place.succeed("train -c c.toml --resume --set train.steps=6 --set run.threads=2 --set run.log=warn");
     place.succeed("run -c c.toml --overwrite --set model.hidden=8 --set train.steps=2");
@@ -142,15 +141,9 @@ fn a_signal_saves_and_the_run_goes_on_bit_for_bit() {
     let args = "train -c c.toml --set train.steps=400 --set train.evaluate_every=100 --set train.checkpoint_every=100";
     place.succeed(&format!("{args} --set run.dir=whole"));
     let stopped = |signal: &str, resume: &str| {
-        let mut command = place.command(&format!("{args} --set run.dir=parts {resume}"));
-        let child = command.stdout(Stdio::null()).spawn().unwrap();
         let lines = || std::fs::read_to_string(place.path("parts/metrics.jsonl")).unwrap_or_default().lines().count();
-        let (before, begun) = (lines(), Instant::now());
-        while lines() < before + 3 && begun.elapsed() < Duration::from_secs(60) {
-            sleep(Duration::from_millis(2));
-        }
-        assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-        Ran::of(child.wait_with_output().unwrap())
+        let before = lines();
+        place.signal(&format!("{args} --set run.dir=parts {resume}"), signal, || lines() >= before + 3)
     };
     let ran = stopped("-INT", "");
     assert_eq!(ran.status, Some(130), "{}", ran.stderr);

@@ -52,11 +52,13 @@ pub fn table(rows: &[(String, String)]) -> String {
 
 /// A table of columns: the first to the left, the others to the right.
 pub fn columns(rows: &[Vec<String>]) -> String {
-    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let mut widths = vec![0; rows.iter().map(Vec::len).max().unwrap_or(0)];
+    for row in rows {
+        row.iter().zip(&mut widths).for_each(|(cell, width)| *width = cell.chars().count().max(*width));
+    }
     let mut text = String::new();
     for row in rows {
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column).unwrap_or(0);
+        for (column, (cell, &width)) in row.iter().zip(&widths).enumerate() {
             text.push_str(&if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") });
         }
         text.push('\n');

@@ -184,8 +184,8 @@ pub fn check_corpus(run_dir: &Path, origin: Option<&Provenance>, fingerprint: &s
 pub fn check_parent(run_dir: &Path, origin: Option<&Provenance>, weights_sha256: &str) -> Result<(), Usage> {
     match origin.and_then(|origin| origin.parent.as_deref()) {
         Some(own) if own != weights_sha256 => Err(Usage(format!(
-            "{}: the run started from other weights (SHA-256 {own}) than finetune.pretrained has now ({weights_sha256}); go \
-             back to the former ones, or start anew with --overwrite",
+            "{}: the run started from other weights (SHA-256 {own}) than those that finetune.pretrained or its adaptation has now \
+             ({weights_sha256}); go back to the former ones, or start anew with --overwrite",
             run_dir.display()
         ))),
         _ => Ok(()),

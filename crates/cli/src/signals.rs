@@ -12,7 +12,8 @@ use signal_hook::{
     flag,
 };
 
-/// Turns signals into a request to save and stop, until it is dropped; then they end the program again.
+/// Turns signals into a request to save and stop, until it is dropped; then they end the program again. A process has one, since
+/// the handlers of one that was dropped come before those of a later one.
 #[derive(Debug)]
 pub struct Signals {
     stop: StopFlag,

@@ -33,12 +33,11 @@ pub enum Trained {
 }
 
 impl Stage<'_> {
-    /// Trains `task` in `folder`, and saves and stops where a signal comes.
+    /// Trains `task` in `folder`, and saves and stops where a signal comes. One that comes at its end stops what is behind it.
     ///
     /// # Errors
     /// As [`grulm_train::train`].
-    pub fn train(self, task: &mut dyn Task, folder: &RunFolder) -> anyhow::Result<Trained> {
-        let signals = Signals::listen()?;
+    pub fn train(self, task: &mut dyn Task, folder: &RunFolder, signals: &Signals) -> anyhow::Result<Trained> {
         let options = Options {
             seed: self.seed,
             stage: self.number,
@@ -49,7 +48,15 @@ impl Stage<'_> {
             progress: true,
         };
         Ok(match grulm_train::train(task, folder, &options)? {
-            Outcome::Finished { best, .. } => Trained::Best(best),
+            Outcome::Finished { best, .. } => match signals.stop().signal() {
+                None => Trained::Best(best),
+                Some(signal) => {
+                    tracing::info!(
+                        "stopped by signal {signal}; this training has finished, --resume does what comes after it"
+                    );
+                    Trained::Stopped(Ending::Stopped(signal))
+                }
+            },
             Outcome::Interrupted { signal, checkpoint } => {
                 say_where(checkpoint.as_deref());
                 Trained::Stopped(Ending::Stopped(signal))

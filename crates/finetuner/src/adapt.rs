@@ -4,6 +4,7 @@ use grulm_cli::{
     exit::of_section,
     output::{count, grouped},
     previous::{check_corpus, check_parent, newest_origin},
+    signals::Signals,
     stage::{Stage, Trained},
 };
 use grulm_kernels::Compute;
@@ -40,6 +41,7 @@ pub(crate) fn adapt(
     section: &AdaptSection,
     task: &ClassificationConfig,
     device: Device,
+    signals: &Signals,
 ) -> anyhow::Result<Trained> {
     let dir = config.run.dir.join(ADAPT);
     let Basis { folder, shape, tokenizer, cleaner, weights_sha256, .. } =
@@ -83,5 +85,5 @@ pub(crate) fn adapt(
         layers: LayerSettings::default(),
         provenance: provenance(train.sha256(), Some(weights_sha256)),
     };
-    stage.train(&mut task, &folder).map_err(|error| of_section(error, SECTION))
+    stage.train(&mut task, &folder, signals).map_err(|error| of_section(error, SECTION))
 }

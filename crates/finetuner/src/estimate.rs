@@ -20,8 +20,9 @@ const MEASURED: Duration = Duration::from_secs(3);
 /// When a step cannot be made.
 pub(crate) fn estimate(config: &FinetuneConfig, task: &mut dyn Task) -> anyhow::Result<Vec<(String, String)>> {
     let train = &config.train;
-    let weights = task.params().count() as u64 * size_of::<f32>() as u64;
-    let checkpoint = weights * (1 + train.optimizer_numbers());
+    let learned: usize = task.params().iter().map(|param| param.tensor.numel()).sum();
+    let numbers = task.params().count() as u64 + learned as u64 * train.optimizer_numbers();
+    let checkpoint = numbers * size_of::<f32>() as u64;
     let mut rows =
         vec![("a checkpoint".to_owned(), format!("{}; {} are kept at most", bytes(checkpoint), train.keep + 1))];
     let mut row = |name: &str, value| rows.push((name.to_owned(), value));

@@ -10,6 +10,9 @@ use grulm_tasks::{
 };
 use serde_json::{Value, json};
 
+/// Labels whose confusion is shown, at most: it grows with their square.
+const MOST_CONFUSED: usize = 1_000;
+
 /// One JSON object.
 pub(crate) fn json(provenance: &Provenance, settings: &ClassifierSettings, score: &ClassificationScore) -> Object {
     let mut object = output::figures_to_json(&score.figures());
@@ -23,7 +26,9 @@ pub(crate) fn json(provenance: &Provenance, settings: &ClassifierSettings, score
     });
     object.insert("per_class".into(), Value::Object(per_class.collect()));
     object.insert("labels".into(), json!(settings.labels));
-    object.insert("confusion".into(), json!(score.confusion.rows().collect::<Vec<_>>()));
+    if settings.labels.len() <= MOST_CONFUSED {
+        object.insert("confusion".into(), json!(score.confusion.rows().collect::<Vec<_>>()));
+    }
     rounding::add_to(&mut object, provenance);
     object
 }
@@ -41,10 +46,15 @@ pub(crate) fn text(provenance: &Provenance, settings: &ClassifierSettings, score
         [vec![label.clone()], figures.to_vec(), vec![output::grouped(class.support)]].concat()
     });
     let per_class: Vec<_> = [heads].into_iter().chain(per_class).collect();
+    let mut text = format!("{}\n{}", output::table(&rows), output::columns(&per_class));
+    if settings.labels.len() > MOST_CONFUSED {
+        return text;
+    }
     let heads = [vec!["gold \\ predicted".to_owned()], settings.labels.clone()].concat();
     let confusion = settings.labels.iter().zip(score.confusion.rows()).map(|(label, counts)| {
         [vec![label.clone()], counts.iter().map(|&count| output::grouped(count)).collect()].concat()
     });
     let confusion: Vec<_> = [heads].into_iter().chain(confusion).collect();
-    format!("{}\n{}\n{}", output::table(&rows), output::columns(&per_class), output::columns(&confusion))
+    text += &format!("\n{}", output::columns(&confusion));
+    text
 }

@@ -1,13 +1,19 @@
 //! How classes are confused, and the figures that follow from it.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-/// Counts of examples by their gold class and the predicted one.
+/// Counts of examples by their gold class and the predicted one. It takes memory for the pairs that there are, so the classes may be
+/// many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Confusion {
-    classes: usize,
-    /// `[gold, predicted]`, row-major.
-    counts: Vec<u64>,
+    /// Of gold and predicted class, those that are not 0.
+    counts: BTreeMap<(usize, usize), u64>,
+    /// Examples of each class.
+    gold: Vec<u64>,
+    /// Predictions of each class.
+    predicted: Vec<u64>,
 }
 
 /// Figures of one class, each in `0..=1`.
@@ -27,12 +33,16 @@ impl Confusion {
     /// No examples yet, of so many classes.
     #[must_use]
     pub fn new(classes: usize) -> Self {
-        Self { classes, counts: vec![0; classes * classes] }
+        Self { counts: BTreeMap::new(), gold: vec![0; classes], predicted: vec![0; classes] }
     }
 
     /// Of two classes.
-    pub(crate) fn of_two([first, second]: [[u64; 2]; 2]) -> Self {
-        Self { classes: 2, counts: [first, second].concat() }
+    pub(crate) fn of_two(counts: [[u64; 2]; 2]) -> Self {
+        let mut two = Self::new(2);
+        for (gold, row) in counts.into_iter().enumerate() {
+            row.into_iter().enumerate().for_each(|(predicted, examples)| two.add_many(gold, predicted, examples));
+        }
+        two
     }
 
     /// Counts an example.
@@ -40,51 +50,43 @@ impl Confusion {
     /// # Panics
     /// When one of the two is not below the number of classes.
     pub fn add(&mut self, gold: usize, predicted: usize) {
-        let place = self.place(gold, predicted);
-        self.counts[place] += 1;
+        self.add_many(gold, predicted, 1);
     }
 
-    fn place(&self, gold: usize, predicted: usize) -> usize {
-        assert!(gold < self.classes && predicted < self.classes, "class {gold} or {predicted} of {}", self.classes);
-        gold * self.classes + predicted
+    fn add_many(&mut self, gold: usize, predicted: usize, examples: u64) {
+        let classes = self.classes();
+        assert!(gold < classes && predicted < classes, "class {gold} or {predicted} of {classes}");
+        *self.counts.entry((gold, predicted)).or_default() += examples;
+        self.gold[gold] += examples;
+        self.predicted[predicted] += examples;
     }
 
     /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
-        self.classes
+        self.gold.len()
     }
 
     /// Examples of class `gold` that were taken for `predicted`.
-    ///
-    /// # Panics
-    /// When one of the two is not below the number of classes.
     #[must_use]
     pub fn count(&self, gold: usize, predicted: usize) -> u64 {
-        self.counts[self.place(gold, predicted)]
+        self.counts.get(&(gold, predicted)).copied().unwrap_or(0)
     }
 
     /// The counts, a row a gold class.
-    pub fn rows(&self) -> impl Iterator<Item = &[u64]> {
-        self.counts.chunks(self.classes.max(1))
+    pub fn rows(&self) -> impl Iterator<Item = Vec<u64>> {
+        let classes = 0..self.classes();
+        classes.clone().map(move |gold| classes.clone().map(|predicted| self.count(gold, predicted)).collect())
     }
 
     /// Number of examples.
     #[must_use]
     pub fn examples(&self) -> u64 {
-        self.counts.iter().sum()
+        self.gold.iter().sum()
     }
 
     fn correct(&self) -> u64 {
-        (0..self.classes).map(|class| self.count(class, class)).sum()
-    }
-
-    fn support(&self, class: usize) -> u64 {
-        (0..self.classes).map(|predicted| self.count(class, predicted)).sum()
-    }
-
-    fn predicted(&self, class: usize) -> u64 {
-        (0..self.classes).map(|gold| self.count(gold, class)).sum()
+        (0..self.classes()).map(|class| self.count(class, class)).sum()
     }
 
     /// Share of the examples that are right; 0 of none.
@@ -113,11 +115,11 @@ impl Confusion {
     /// The figures of each class.
     #[must_use]
     pub fn per_class(&self) -> Vec<ClassScore> {
-        (0..self.classes).map(|class| self.class_score(class)).collect()
+        (0..self.classes()).map(|class| self.class_score(class)).collect()
     }
 
     fn class_score(&self, class: usize) -> ClassScore {
-        let (correct, support, predicted) = (self.count(class, class), self.support(class), self.predicted(class));
+        let (correct, support, predicted) = (self.count(class, class), self.gold[class], self.predicted[class]);
         ClassScore {
             precision: ratio(correct, predicted),
             recall: ratio(correct, support),
@@ -129,8 +131,8 @@ impl Confusion {
     /// Mean F1 over the classes that have an example or a prediction; 0 where none has.
     #[must_use]
     pub fn macro_f1(&self) -> f64 {
-        let scores: Vec<f64> = (0..self.classes)
-            .filter(|&class| self.support(class) + self.predicted(class) > 0)
+        let scores: Vec<f64> = (0..self.classes())
+            .filter(|&class| self.gold[class] + self.predicted[class] > 0)
             .map(|class| self.class_score(class).f1)
             .collect();
         scores.iter().sum::<f64>() / scores.len().max(1) as f64
@@ -142,8 +144,8 @@ impl Confusion {
     pub fn mcc(&self) -> f64 {
         let examples = self.examples() as f64;
         let (mut chance, mut gold, mut predicted) = (0.0, 0.0, 0.0);
-        for class in 0..self.classes {
-            let (of_gold, of_predicted) = (self.support(class) as f64, self.predicted(class) as f64);
+        for (&of_gold, &of_predicted) in self.gold.iter().zip(&self.predicted) {
+            let (of_gold, of_predicted) = (of_gold as f64, of_predicted as f64);
             chance += of_gold * of_predicted;
             gold += of_gold * of_gold;
             predicted += of_predicted * of_predicted;
@@ -216,6 +218,14 @@ mod tests {
         let rows: Vec<_> = confusion.rows().collect();
         assert_eq!(rows, [[4, 1, 1, 0], [1, 3, 0, 0], [1, 2, 4, 0], [0; 4]]);
         assert_eq!((confusion.count(2, 1), confusion.examples(), confusion.classes()), (2, 17, 4));
+    }
+
+    #[test]
+    fn many_classes_take_no_more_than_their_examples() {
+        let classes = 1 << 20;
+        let confusion = confusion(classes, &[(0, 0), (classes - 1, 0), (classes - 1, classes - 1)]);
+        check([confusion.accuracy(), confusion.macro_f1()], [2.0 / 3.0; 2]);
+        assert_eq!((confusion.examples(), confusion.per_class().len()), (3, classes));
     }
 
     #[test]

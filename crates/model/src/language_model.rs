@@ -77,6 +77,16 @@ impl LanguageModel {
         self.shape.model.dropout = dropout;
     }
 
+    /// The dropouts of training: none within an encoder that is frozen as a whole.
+    #[must_use]
+    pub fn training_dropout(&self) -> DropoutConfig {
+        let DropoutConfig { output, .. } = self.shape.model.dropout;
+        match self.params.is_frozen_below(self.shape.model.layers + 1) {
+            true => DropoutConfig { embedding: 0.0, input: 0.0, hidden: 0.0, weight: 0.0, output },
+            false => self.shape.model.dropout.clone(),
+        }
+    }
+
     /// Entries of the vocabulary.
     #[must_use]
     pub fn vocab_size(&self) -> i64 {
@@ -231,4 +241,23 @@ impl LanguageModel {
 /// `[T, B, H]` as `[T * B, H]`.
 fn rows(y: &Tensor) -> Result<Tensor, Error> {
     Ok(y.f_reshape([-1, y.size3()?.2])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frozen_encoder_has_no_dropout() {
+        let config = ModelConfig { embedding: 4, hidden: 6, layers: 2, tie_weights: false, ..ModelConfig::default() };
+        let model = LanguageModel::new(&config, 10, 1, Device::Cpu).unwrap();
+        let freeze = |below: usize| {
+            model.params().iter().for_each(|param| drop(param.tensor.set_requires_grad(param.group >= below)));
+            model.training_dropout()
+        };
+        assert_eq!(freeze(0), config.dropout);
+        assert_eq!(freeze(2), config.dropout);
+        let frozen = DropoutConfig { input: 0.0, hidden: 0.0, ..config.dropout };
+        assert_eq!(freeze(3), frozen);
+    }
 }

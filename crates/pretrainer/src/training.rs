@@ -9,6 +9,7 @@ use grulm_cli::{
     logging,
     output::{count, grouped},
     sections::Sections as _,
+    signals::Signals,
     stage::{Stage, Trained, save_smaller},
 };
 use grulm_config::{Invalid, differences};
@@ -173,7 +174,9 @@ pub(crate) fn train(config: &PretrainConfig, mut ready: Ready, start: Start) -> 
         layers: LayerSettings::default(),
         provenance: ready.provenance,
     };
-    let trained = stage.train(&mut ready.task, &folder)?;
+    let signals = Signals::listen()?;
+    let trained = stage.train(&mut ready.task, &folder, &signals)?;
+    drop(signals);
     if let Trained::Best(best) = &trained {
         save_smaller(&config.run, &mut ready.task, best)?;
     }

@@ -135,6 +135,7 @@ impl Task for LanguageModelling {
     fn step(&mut self, step: Step) -> Result<Loss, Error> {
         let (mut total, mut penalty): (Option<Tensor>, Option<Tensor>) = (None, None);
         let mut count = 0;
+        let rates = self.model.training_dropout();
         for (index, direction) in self.directions.iter_mut().enumerate() {
             let batch = direction.lanes.batch(step.batch(), 0, 1);
             let device = self.model.device();
@@ -143,7 +144,7 @@ impl Task for LanguageModelling {
             }
             let on_device = |ids| tokens(ids, batch.lanes, device);
             let (inputs, targets) = (on_device(&batch.inputs)?, on_device(&batch.targets)?);
-            let noise = Noise { site: step.site().at(index as u64), rates: &self.model.config().dropout };
+            let noise = Noise { site: step.site().at(index as u64), rates: &rates };
             let loss = self.model.training_loss(
                 direction.reading,
                 (&inputs, &targets),

@@ -179,7 +179,7 @@ impl TrainConfig {
     pub fn optimizer_numbers(&self) -> u64 {
         match self.optimizer {
             OptimizerKind::AdamW => 2,
-            OptimizerKind::Sgd => u64::from(self.momentum > 0.0),
+            OptimizerKind::Sgd => 1,
         }
     }
 
@@ -224,6 +224,17 @@ impl TrainConfig {
     #[must_use]
     pub fn evaluate_every(&self, batches_per_epoch: u64) -> u64 {
         self.evaluate_every.unwrap_or_else(|| self.steps_per_epoch(batches_per_epoch)).max(1)
+    }
+
+    /// What to say where a run was begun with more steps, so many, than there are now.
+    pub(crate) fn too_short(&self, begun_with: u64, batches_per_epoch: u64) -> Invalid {
+        let allowed = |least: String| format!("{least} or more, which the run was begun with");
+        if let Some(steps) = self.steps {
+            return Invalid::new("train.steps", steps, allowed(begun_with.to_string()));
+        }
+        let least = begun_with as f64 / self.updates(1.0, batches_per_epoch) as f64;
+        let epochs = self.epochs.unwrap_or(DEFAULT_EPOCHS);
+        Invalid::new("train.epochs", epochs, allowed(format!("{:.2}", (least * 100.0).ceil() / 100.0)))
     }
 
     fn updates(&self, epochs: f64, batches_per_epoch: u64) -> u64 {

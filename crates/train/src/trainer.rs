@@ -201,8 +201,7 @@ fn resume(
         None => config.total_steps(task.batches_per_epoch()),
     };
     if total < state.total_steps {
-        let allowed = format!("{} or more, which the run was begun with", state.total_steps);
-        return Err(grulm_config::Invalid::new("train.steps", total, allowed).into());
+        return Err(config.too_short(state.total_steps, task.batches_per_epoch()).into());
     }
     if total > state.total_steps {
         tracing::info!("extending the run from {} to {total} steps", state.total_steps);

@@ -27,5 +27,5 @@ mod tests;
 pub use crate::read::Record;
 pub use pairs::{Pair, PairFields, Pairs, open_pairs, open_parallel};
 pub use questions::{Answer, Question, Questions, open_questions, questions_from_reader};
-pub use records::is_named_as_rows;
+pub use records::{is_named_as_rows, warn_of_replaced};
 pub use rows::{Fields, Labels, Row, Rows, from_reader, lines_from_reader, open, open_lines};

@@ -143,8 +143,8 @@ impl std::fmt::Debug for Records {
     }
 }
 
-/// Says how many characters of a file could not be decoded.
-pub(super) fn warn_of_replaced(path: &Path, replaced: u64) {
+/// Says how many characters of a file could not be decoded, where there are any.
+pub fn warn_of_replaced(path: &Path, replaced: u64) {
     if replaced > 0 {
         tracing::warn!(
             "{}: {replaced} undecodable characters became U+FFFD: is it in another encoding (task.encoding, --encoding)?",

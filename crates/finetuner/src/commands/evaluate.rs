@@ -16,13 +16,15 @@ use grulm_cli::{
 use grulm_corpus::{
     inputs,
     labelled::{self, Labels},
+    question_inputs,
 };
 use grulm_kernels::Compute;
 use grulm_tasks::{
-    Bundle, BundleModel as _, Provenance, bundle,
+    Bundle, BundleModel as _, Provenance, TextScore, bundle,
     classification::{ClassificationScore, Classifier, ClassifierSettings, read_labelled, score},
     generation::{
-        Completer, CompleterSettings, GenerationConfig, GenerationFormat, read_generation_files, score_completions,
+        Completer, CompleterSettings, GenerationConfig, GenerationFormat, completion_figures, read_generation_files,
+        score_completions,
     },
     metrics::{ChrF, Units},
     question_answering::{
@@ -49,10 +51,7 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         let given = [("--references", !args.references.is_empty()), ("--per-line", args.per_line.is_some())];
         refuse_for_others(&given, "translate")?;
     }
-    let read = || args.data.iter().chain(&args.references).map(Path::new);
-    for (option, path) in [("--errors", &args.errors), ("--per-line", &args.per_line)] {
-        path.iter().try_for_each(|path| files::check_results(option, path, read()))?;
-    }
+    check_results(args, &kind)?;
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
@@ -65,6 +64,19 @@ pub(crate) fn evaluate(args: &EvaluateArgs) -> anyhow::Result<Ending> {
         ))
         .into()),
     }
+}
+
+/// Checks, before the work, that results can be written, and over nothing that is read.
+fn check_results(args: &EvaluateArgs, kind: &str) -> anyhow::Result<()> {
+    let results = [("--errors", &args.errors), ("--per-line", &args.per_line)];
+    for (option, path) in results.into_iter().filter_map(|(option, path)| Some((option, path.as_ref()?))) {
+        let find = if kind == Answerer::KIND { question_inputs } else { inputs };
+        let references = inputs("--references", &args.references)?;
+        let read =
+            find("--data", &args.data)?.into_iter().chain(references).map(|input| input.path).collect::<Vec<_>>();
+        files::check_results(option, path, read.iter().map(PathBuf::as_path))?;
+    }
+    Ok(())
 }
 
 fn labels(args: &EvaluateArgs, bundle: &Bundle<Classifier>) -> anyhow::Result<Ending> {
@@ -105,9 +117,9 @@ fn completions(args: &EvaluateArgs, bundle: &Bundle<Completer>) -> anyhow::Resul
     let Bundle { cleaner, tokenizer, model, .. } = bundle;
     let examples = read_generation_files(&config, "--data", &args.data, cleaner, tokenizer)?;
     refuse_nothing(args, examples.len())?;
+    gate::check_names(&args.fail_if, &completion_figures(&TextScore::new(&[], 0)))?;
     let batch_size = usize::from(args.batch_size);
     let scores = score_completions(&model.model, tokenizer, &examples, batch_size, WINDOW, Compute::fp32())?;
-    gate::check_names(&args.fail_if, &scores.figures)?;
     let written = if args.json {
         let mut object = output::figures_to_json(&scores.figures);
         rounding::add_to(&mut object, &bundle.provenance);
@@ -198,6 +210,7 @@ fn write_line(file: &mut impl Write, scored: &ScoredPair) -> std::io::Result<()>
 }
 
 fn answers(args: &EvaluateArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Ending> {
+    gate::check_names(&args.fail_if, &AnswersScore::of_none().figures())?;
     let mut scorer = Scorer::new(bundle, usize::from(args.batch_size), Compute::fp32());
     let mut places = Vec::new();
     for_each_question("--data", &args.data, args.encoding, true, |path, question| {

@@ -51,6 +51,7 @@ pub(crate) fn predict(args: &PredictArgs) -> anyhow::Result<Ending> {
     if kind != Completer::KIND {
         refuse_for_others(&args.sampling.given(), "complete prompts")?;
     }
+    check_files(args)?;
     match kind.as_str() {
         Classifier::KIND => labels(args, &Bundle::open(&folder, device)?),
         Completer::KIND => completions(args, &Bundle::open(&folder, device)?),
@@ -125,7 +126,6 @@ fn answers(args: &PredictArgs, bundle: &Bundle<Answerer>) -> anyhow::Result<Endi
     if args.lines {
         return Err(Usage("--lines: a question has a context beside it; give JSON lines".into()).into());
     }
-    check_input(args)?;
     let signals = listen(args)?;
     let questions = match &args.input {
         Stream::File(path) => labelled::open_questions(path, Labels::Optional, args.encoding)?,
@@ -188,15 +188,6 @@ fn answer(
     many: usize,
     answers: impl Fn(&[Row], u64) -> anyhow::Result<Vec<Record>>,
 ) -> anyhow::Result<Ending> {
-    if let (Stream::File(path), true) = (&args.input, args.lines)
-        && labelled::is_named_as_rows(path)
-    {
-        let path = path.display();
-        return Err(
-            Usage(format!("--lines: {path} is named as a file of rows; leave --lines away, or rename it")).into()
-        );
-    }
-    check_input(args)?;
     let (name, encoding, signals) = (Path::new("standard input"), args.encoding, listen(args)?);
     let stdin = || stdin(signals.as_ref());
     let rows = match (&args.input, args.lines) {
@@ -208,14 +199,27 @@ fn answer(
     write((args, signals.as_ref()), rows, many, answers, |row| row.record, args.lines.then_some(key))
 }
 
-/// A file that is not there is bad usage.
-fn check_input(args: &PredictArgs) -> Result<(), Usage> {
-    match &args.input {
+/// Checks, before a model is opened, that the files can be used.
+fn check_files(args: &PredictArgs) -> anyhow::Result<()> {
+    let input = match &args.input {
         Stream::File(path) if !path.exists() => {
-            Err(Usage(format!("--input {}: there is no such file", path.display())))
+            return Err(Usage(format!("--input {}: there is no such file", path.display())).into());
         }
-        _ => Ok(()),
+        Stream::File(path) if args.lines && labelled::is_named_as_rows(path) => {
+            let path = path.display();
+            let rows = format!("--lines: {path} is named as a file of rows; leave --lines away, or rename it");
+            return Err(Usage(rows).into());
+        }
+        Stream::File(path) => Some(path.as_path()),
+        Stream::Standard => None,
+    };
+    let Stream::File(output) = &args.output else { return Ok(()) };
+    let is_named = |name: &str| output.extension().is_some_and(|found| found.eq_ignore_ascii_case(name));
+    if !args.lines && (is_named("csv") || is_named("tsv")) {
+        let rows = "rows are written as JSON Lines; choose a name that ends in .jsonl";
+        return Err(Usage(format!("--output {}: {rows}", output.display())).into());
     }
+    files::check_results("--output", output, input)
 }
 
 /// What stops the writing of a file, of which half is not left behind.
@@ -240,17 +244,6 @@ fn write<T>(
     record: impl Fn(T) -> Record,
     alone: Option<&str>,
 ) -> anyhow::Result<Ending> {
-    if let (Stream::File(path), None) = (&args.output, alone) {
-        let table =
-            path.extension().is_some_and(|name| name.eq_ignore_ascii_case("csv") || name.eq_ignore_ascii_case("tsv"));
-        if table {
-            let path = path.display();
-            return Err(Usage(format!(
-                "--output {path}: rows are written as JSON Lines; choose a name that ends in .jsonl"
-            ))
-            .into());
-        }
-    }
     let path = match &args.output {
         Stream::Standard => {
             let mut to = Lines { name: "standard output".into(), output: BufWriter::new(io::stdout().lock()) };

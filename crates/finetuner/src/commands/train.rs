@@ -9,6 +9,7 @@ use grulm_cli::{
     files, logging, output,
     previous::{self, Previous},
     sections::Sections as _,
+    signals::Signals,
     stage::{Stage, Trained, save_smaller},
 };
 use grulm_corpus::inputs;
@@ -64,11 +65,14 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
     }
     let folder = RunFolder::open(&config.run.dir, start, &grulm_config::to_toml(&config)?)?;
     logging::attach(folder.path())?;
+    let signals = Signals::listen()?;
     if let (Some(section), TaskConfig::Classification(labelled)) = (&config.finetune.adapt, &config.task) {
-        match adapt(&config, section, labelled, device)? {
+        match adapt(&config, section, labelled, device, &signals)? {
             Trained::Best(best) => {
+                let parent = weights_sha256(&best)?;
+                previous.as_ref().map_or(Ok(()), |previous| previous.check_parent(&parent))?;
                 task.params().load_part(&best.join(WEIGHTS_FILE), "encoder.")?;
-                provenance.parent = Some(weights_sha256(&best)?);
+                provenance.parent = Some(parent);
             }
             Trained::Stopped(ending) => return Ok(ending),
         }
@@ -80,8 +84,9 @@ pub(crate) fn train(args: &TrainArgs) -> anyhow::Result<Ending> {
         layers: config.finetune.layers(),
         provenance,
     };
-    match stage.train(task.as_mut(), &folder)? {
+    match stage.train(task.as_mut(), &folder, &signals)? {
         Trained::Best(best) => {
+            drop(signals);
             save_smaller(&config.run, task.as_mut(), &best)?;
             finish(&config, &best, facts, device)
         }

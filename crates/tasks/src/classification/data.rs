@@ -122,9 +122,11 @@ pub fn read_text(
     if !patterns.is_empty() {
         let options = ReadOptions { unit: cleaner.unit(), text_field: config.text_field.as_str().into(), encoding };
         for input in inputs(key, patterns)? {
-            for document in documents(&input, &options)? {
+            let mut documents = documents(&input, &options)?;
+            for document in documents.by_ref() {
                 train.push(Text { text: document?.text, pair: None })?;
             }
+            labelled::warn_of_replaced(&input.path, documents.replaced());
         }
     }
     let valid = valid.finish()?;

@@ -95,9 +95,11 @@ fn for_each_text(
             GenerationFormat::Text => {
                 let options =
                     ReadOptions { unit: config.unit, text_field: config.text_field.as_str().into(), encoding };
-                for document in documents(&input, &options)? {
+                let mut documents = documents(&input, &options)?;
+                for document in documents.by_ref() {
                     each(Text { text: document?.text, pair: None })?;
                 }
+                labelled::warn_of_replaced(&input.path, documents.replaced());
             }
             GenerationFormat::Completion => {
                 let pair = Some(config.completion_field.clone());

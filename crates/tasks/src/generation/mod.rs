@@ -171,9 +171,15 @@ pub fn score_completions(
         count += tokens;
     }
     let score = TextScore { tokens: count, nll: sum / count.max(1) as f64, bytes: 0 };
+    Ok(Scores { criterion: score.nll, figures: completion_figures(&score) })
+}
+
+/// The figures of completions under their names in `evaluate --json`.
+#[must_use]
+pub fn completion_figures(score: &TextScore) -> Vec<(String, f64)> {
     let mut figures = score.figures("");
     figures.retain(|(name, _)| name != "bits_per_byte");
-    Ok(Scores { criterion: score.nll, figures })
+    figures
 }
 
 impl Task for Completing {
@@ -184,7 +190,7 @@ impl Task for Completing {
     fn step(&mut self, step: Step) -> Result<Loss, Error> {
         let texts = self.buckets.batch(step.batch());
         let model = &self.completer.model;
-        let noise = Noise { site: step.site(), rates: &model.config().dropout };
+        let noise = Noise { site: step.site(), rates: &model.training_dropout() };
         let Self { tokenizer, data, window, compute, .. } = self;
         let (sum, count) = completions_nll(model, tokenizer, &data.train, &texts, Some(&noise), *window, *compute)?;
         Ok(Loss { sum, count, penalty: None })

@@ -65,7 +65,10 @@ pub fn answer(
     predict(&bundle.model, &set, count, batch_size, compute)
 }
 
-/// More spans of each window are looked at than answers are wanted: those of overlapping windows may be the same.
+/// Spans of each window that are looked at, at least: a span's probability is the sum of those that it has in the windows where it
+/// is among them, so their number must not depend on how many answers are wanted.
+const SPANS: usize = 32;
+/// More of them than answers that are wanted: those of overlapping windows may be the same.
 const MORE: usize = 4;
 
 /// What is known of a question while its windows are read.
@@ -103,7 +106,8 @@ pub(super) fn predict(
         let rows = Rows::new(set, batch);
         let (total, none, best) = no_grad(|| {
             let scores = answerer.scores(&rows, None, compute)?;
-            let (count, longest) = ((count + MORE) as i64, i64::try_from(settings.longest_answer).unwrap_or(i64::MAX));
+            let (count, longest) =
+                ((count + MORE).max(SPANS) as i64, i64::try_from(settings.longest_answer).unwrap_or(i64::MAX));
             Ok::<_, Error>((scores.total()?, scores.none()?, scores.best(count, longest)?))
         })?;
         let (total, none, BestSpans { scores, starts, ends }) = (numbers(&total)?, numbers(&none)?, best);

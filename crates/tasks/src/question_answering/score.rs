@@ -45,6 +45,12 @@ impl AnswersScore {
         Self { score, units, refusals }
     }
 
+    /// Of no question, with every figure that there can be.
+    #[must_use]
+    pub fn of_none() -> Self {
+        Self { score: AnswerScore::new(Units::Words), units: Units::Words, refusals: Some([0.0; 2]) }
+    }
+
     /// Share of answers that are right to the letter, after normalisation, in percent.
     #[must_use]
     pub fn exact_match(&self) -> f64 {
