@@ -109,7 +109,8 @@ fn a_text_alone_is_not_labelled_where_two_were_learned_from() {
     let files = "--set task.train=[\"pairs.jsonl\"] --set task.valid=[] --set task.test=[]";
     place.succeed(&format!("train -c c.toml {files} --set task.pair_field=pair --set train.steps=2"));
     place.succeed("predict model --input pairs.jsonl");
-    let ran = place.run("predict model --lines --input pairs.jsonl");
+    place.write("texts.txt", "a\n");
+    let ran = place.run("predict model --lines --input texts.txt");
     assert_eq!(ran.status, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("--lines: the model reads two texts, `text` and `pair`"), "{}", ran.stderr);
 }
@@ -183,7 +184,7 @@ fn what_is_typed_wrongly_is_named() {
         ("evaluate model --data test.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
         ("predict model --input none.jsonl --output out.jsonl", 2, "--input none.jsonl: there is no such file"),
-        ("evaluate model --data . --errors ./test.jsonl", 2, "would replace ./test.jsonl, which is read"),
+        ("evaluate model --data . --errors ./test.jsonl", 2, "--errors ./test.jsonl: would replace test.jsonl, which is read"),
         ("evaluate model --data t*.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         (
             "predict model --input test.jsonl --output ./test.jsonl",
