@@ -184,7 +184,11 @@ fn what_is_typed_wrongly_is_named() {
         ("evaluate model --data test.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         ("evaluate model --data test.jsonl --fail-if acuracy<1", 2, "acuracy"),
         ("predict model --input none.jsonl --output out.jsonl", 2, "--input none.jsonl: there is no such file"),
-        ("evaluate model --data . --errors ./test.jsonl", 2, "--errors ./test.jsonl: would replace test.jsonl, which is read"),
+        (
+            "evaluate model --data . --errors ./test.jsonl",
+            2,
+            "--errors ./test.jsonl: would replace test.jsonl, which is read",
+        ),
         ("evaluate model --data t*.jsonl --errors test.jsonl", 2, "would replace test.jsonl"),
         (
             "predict model --input test.jsonl --output ./test.jsonl",
