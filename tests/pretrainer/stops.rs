@@ -42,10 +42,12 @@ fn a_run_folder_is_not_overwritten_by_accident() {
     check("train -c c.toml --resume --set run.seed=8", &["`run.seed` = 8 was 7"]);
     let config = place.read("model/config.toml");
     check("train -c c.toml --resume --set train.steps=3", &["`train.steps` = 3", "4 or more"]);
-    place.succeed("train -c c.toml --set run.dir=epochs --set train.epochs=0.5");
+    let by_epochs = place.read("c.toml").replace("steps = 10", "epochs = 0.1");
+    place.write("epochs.toml", &by_epochs);
+    place.succeed("train -c epochs.toml --set run.dir=epochs");
     check(
-        "train -c c.toml --resume --set run.dir=epochs --set train.epochs=0.1",
-        &["`train.epochs` = 0.1: allowed: 0.", " or more, which the run was begun with"],
+        "train -c epochs.toml --resume --set run.dir=epochs --set train.epochs=0.05",
+        &["`train.epochs` = 0.05: allowed: 0.11 or more, which the run was begun with"],
     );
     assert_eq!(place.read("model/config.toml"), config, "a refusal changes nothing");
     place.succeed("train -c c.toml --resume --set train.steps=6 --set run.threads=2 --set run.log=warn");
