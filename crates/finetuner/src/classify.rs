@@ -121,21 +121,26 @@ fn warn_of_unknown(texts: &LabelledTexts, tokenizer: &Tokenizer, folder: &Path) 
 
 /// Says which labels hardly any text has: they may be mistyped, and are not learned.
 fn warn_of_rare_labels(data: &TrainingData) {
-    let labels = &data.train.labels;
-    if labels.len() < RARE * 100 {
+    if (data.train.labels.len() as u64) < RARE * 100 {
         return;
     }
-    let texts_of = |place| labels.iter().filter(|&&own| own as usize == place).count();
-    let rare: Vec<_> = (0..data.labels.len()).filter(|&place| texts_of(place) < RARE).collect();
-    if let Some(&first) = rare.first() {
+    let rare: Vec<_> = texts_of_each(data, &data.train).filter(|(_, texts)| *texts < RARE).collect();
+    if let Some((label, texts)) = rare.first() {
         let others = if rare.len() > 1 { format!(" (and those of {} others)", rare.len() - 1) } else { String::new() };
-        let texts = count(texts_of(first) as u64, "training text");
-        tracing::warn!("{texts} with the label {:?}{others}: is it mistyped? So few teach nothing", data.labels[first]);
+        let texts = count(*texts, "training text");
+        tracing::warn!("{texts} with the label {label:?}{others}: is it mistyped? So few teach nothing");
     }
 }
 
 /// Fewer texts of a label than this are worth a word, where there are some hundred times as many in all.
-const RARE: usize = 3;
+const RARE: u64 = 3;
+
+/// The labels, each with the number of its texts.
+fn texts_of_each<'a>(data: &'a TrainingData, texts: &LabelledTexts) -> impl Iterator<Item = (&'a String, u64)> {
+    let mut counts = vec![0; data.labels.len()];
+    texts.labels.iter().for_each(|&label| counts[label as usize] += 1);
+    data.labels.iter().zip(counts)
+}
 
 /// Percent of unknown tokens that is worth a word.
 const MUCH_UNKNOWN: f64 = 2.0;
@@ -148,10 +153,7 @@ fn facts(data: &TrainingData) -> Vec<(String, String)> {
         format!("{} (median {} tokens, 95th percentile {})", count(lengths.len() as u64, "text"), at(0.5), at(0.95))
     };
     let labels = |texts: &LabelledTexts| {
-        let of_each = data.labels.iter().enumerate().map(|(place, label)| {
-            let of_it = texts.labels.iter().filter(|&&own| own as usize == place).count();
-            format!("{label}: {}", output::grouped(of_it as u64))
-        });
+        let of_each = texts_of_each(data, texts).map(|(label, texts)| format!("{label}: {}", output::grouped(texts)));
         ("labels".to_owned(), of_each.collect::<Vec<_>>().join(", "))
     };
     let mut rows = vec![("training".to_owned(), texts(&data.train)), labels(&data.train)];

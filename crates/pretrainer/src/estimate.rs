@@ -10,7 +10,7 @@ use grulm_cli::{
 use grulm_corpus::{Input, Manifest, Split, Tokenizer, TokenizerConfig, TokenizerKind, inputs};
 use grulm_kernels::{Compute, product_speed};
 use grulm_model::ModelConfig;
-use grulm_train::TrainConfig;
+use grulm_train::{TrainConfig, installed_memory};
 use serde_json::json;
 use tch::Device;
 
@@ -93,13 +93,6 @@ pub(crate) fn warn_of_memory(config: &PretrainConfig, device: Device) {
     if let Ok(vocab) = vocab_size(&config.tokenizer) {
         Size::of(config, vocab).warn_if_larger_than(installed_memory(), device);
     }
-}
-
-/// Memory of this machine in bytes, where the system tells.
-fn installed_memory() -> Option<u64> {
-    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
 /// Says what `train` would do, with the tokens and vocabulary of `manifest` where the corpus is prepared.

@@ -41,7 +41,7 @@ pub use error::Error;
 pub use export::{export, is_exported};
 pub use find_lr::{LrCurve, LrPoint, LrRange, find_lr};
 pub use layers::{LayerSettings, Layers, Unfreeze};
-pub use memory::Resident;
+pub use memory::{Resident, installed_memory};
 pub use optim::{Gradient, Optimizer};
 pub use run_config::{DeviceSetting, KernelsSetting, LogLevel, RunConfig};
 pub use run_folder::{ADAPT, RunFolder, Start};
